@@ -1,0 +1,85 @@
+# Every task of this repository is a recipe here; CI calls the same ones (.ci/run).
+# No just? `./justw RECIPE` fetches it. Nothing here needs root; tools land in .tools/.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+tools := justfile_directory() / ".tools"
+
+# Where tests and the demo find the servers. Both may be set by the caller.
+export SKEIN_NATS_SERVER := env("SKEIN_NATS_SERVER", tools / "bin/nats-server")
+export KUBEBUILDER_ASSETS := env("KUBEBUILDER_ASSETS", tools / "kube")
+
+# Commands select the whole workspace, so that features are the same and builds are shared.
+cargo_test := "cargo test --locked --workspace"
+
+# List the recipes
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Everything a fresh machine needs: tools and the compiled workspace
+setup: tools
+    cargo build --locked --workspace --all-targets
+
+# Fetch nats-server into .tools/ unless it is on PATH
+tools:
+    @{{ if env("SKEIN_NATS_SERVER", "") == "" { ".ci/fetch.py nats-server >/dev/null" } else { "true" } }}
+
+# Build etcd, kube-apiserver, kube-controller-manager and kwok into .tools/kube, once
+kube-tools:
+    @.ci/kube-tools
+
+# Format the sources
+fmt:
+    cargo fmt --all
+
+# Check the format
+fmt-check:
+    cargo fmt --all --check
+
+# Lint everything, warnings denied
+clippy:
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Build the API documentation, warnings denied
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+# All that must hold before a change lands
+test: fmt-check clippy doc budget unit bus e2e
+    @.ci/kube-tools --report
+
+# Arrows, purity, size budgets, documents (tests/tests/arch.rs)
+budget:
+    {{ cargo_test }} --test arch
+
+# Pure tests: unit, property, vectors, golden files, documentation examples
+unit: tools
+    {{ cargo_test }} --lib --bins $(.ci/suite.py unit)
+    {{ cargo_test }} --doc
+
+# Against real nats-servers
+bus: tools
+    {{ cargo_test }} $(.ci/suite.py bus)
+
+# Everything together, on real Kubernetes API servers where they can be had
+e2e: tools kube-tools
+    cargo build --locked --workspace --bins
+    {{ cargo_test }} $(.ci/suite.py e2e)
+    @.ci/kube-tools --report
+
+# Hub and agent cores on one seeded virtual clock, with loss and crashes
+sim:
+    {{ cargo_test }} --test sim -- --nocapture
+
+# The main job on one machine, told step by step (--keep, --kubeconfig F --context A)
+demo *ARGS: tools
+    cargo run --locked --quiet -p skein-tests --bin demo -- {{ ARGS }}
+
+# Measure, and write docs/benchmarks.md
+bench *ARGS: tools
+    cargo run --locked --release -p skein-tests --bin bench -- {{ ARGS }}
+
+# Licences, duplicate versions and sources of the dependencies (deny.toml)
+deny:
+    cargo deny --version >/dev/null 2>&1 || PATH="{{ tools }}/bin:$PATH" .ci/fetch.py cargo-deny >/dev/null
+    PATH="{{ tools }}/bin:$PATH" cargo deny --locked check bans licenses sources
