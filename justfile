@@ -24,7 +24,7 @@ setup: tools
 tools:
     @{{ if env("SKEIN_NATS_SERVER", "") == "" { ".ci/fetch.py nats-server >/dev/null" } else { "true" } }}
 
-# Build etcd, kube-apiserver, kube-controller-manager and kwok into .tools/kube, once
+# Build a Kubernetes control plane (etcd, kube-apiserver, …, kwok) into .tools/kube, once
 kube-tools:
     @.ci/kube-tools
 

@@ -3,7 +3,7 @@
 #
 #   tests/kube/build.sh OUT
 #
-# puts etcd, kube-apiserver, kube-controller-manager and kwok into OUT. Versions are
+# puts etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok into OUT. Versions are
 # those of the go.mod files beside this script. What is there already is left alone:
 # OUT/.built-<module> holds the digest of the go.mod and go.sum that a binary came from.
 #
@@ -53,7 +53,7 @@ minor=${kubernetes#v1.}
 stamp=""
 for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   stamp+=" -X $package.gitVersion=$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}"
-  stamp+=" -X $package.gitTreeState=clean"
+  stamp+=" -X $package.gitTreeState=clean -X $package.gitCommit="
 done
 
 build etcd ""
