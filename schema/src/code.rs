@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::{FieldError, Problem};
+
 /// What sort of failure a code is; decides the exit code and whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -155,6 +157,16 @@ pub struct Cause {
     pub hint: Option<String>,
 }
 
+impl From<&FieldError> for Cause {
+    fn from(error: &FieldError) -> Self {
+        Self {
+            path: error.path.clone(),
+            message: error.problem.to_string(),
+            hint: error.hint.clone(),
+        }
+    }
+}
+
 /// A refusal as a value: recorded in the ledger, sent to the caller, shown to people.
 ///
 /// The message is meant for the caller; it never holds a secret nor another tenant's data.
@@ -180,6 +192,31 @@ impl Refusal {
             code,
             message: message.into(),
             causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// The refusal of an object whose fields are wrong. `what` names it, e.g. `ManagedCluster "c1"`;
+    /// `errors` is not empty.
+    #[must_use]
+    pub fn of_fields(what: impl fmt::Display, errors: &[FieldError]) -> Self {
+        let all = |wanted: fn(&Problem) -> bool| errors.iter().all(|error| wanted(&error.problem));
+        let code = if all(|problem| matches!(problem, Problem::Syntax { .. })) {
+            Code::MalformedDocument
+        } else if all(|problem| matches!(problem, Problem::UnknownKind { .. })) {
+            Code::UnknownKind
+        } else if all(|problem| matches!(problem, Problem::UnknownField)) {
+            Code::UnknownField
+        } else if errors.iter().all(|error| error.path == "metadata.name") {
+            Code::InvalidName
+        } else {
+            Code::InvalidField
+        };
+        let causes = errors.iter().map(Cause::from).collect();
+        Self {
+            code,
+            message: format!("{what} is invalid"),
+            causes,
             hint: None,
         }
     }
