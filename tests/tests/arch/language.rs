@@ -113,13 +113,27 @@ fn every_error_code_has_its_page() {
             .difference(&codes)
             .map(|page| format!("docs/errors/{page}.md is about no code")),
     );
-    for code in codes.intersection(&pages) {
-        let page =
-            std::fs::read_to_string(root().join(format!("docs/errors/{code}.md"))).expect("a page");
-        if !page.starts_with(&format!("# {code}")) {
-            breaches.push(format!(
-                "docs/errors/{code}.md does not begin with `# {code}`"
-            ));
+    let index = std::fs::read_to_string(root().join("docs/errors/README.md")).unwrap_or_default();
+    for code in Code::ALL {
+        let Ok(page) = std::fs::read_to_string(root().join(format!("docs/errors/{code}.md")))
+        else {
+            continue;
+        };
+        let kind = code.kind();
+        for wanted in [
+            format!("# {code} {code:?}\n"),
+            format!("Kind: {kind:?}, exit code {}.", kind.exit_code()),
+            "## What to do\n".to_owned(),
+        ] {
+            if !page.contains(&wanted) {
+                breaches.push(format!(
+                    "docs/errors/{code}.md has no line `{}`",
+                    wanted.trim()
+                ));
+            }
+        }
+        if !index.contains(&format!("[{code}]({code}.md) | {code:?} |")) {
+            breaches.push(format!("docs/errors/README.md does not list {code}"));
         }
     }
     assert_none("error codes and pages differ:", &breaches);
