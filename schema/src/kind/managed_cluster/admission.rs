@@ -105,10 +105,16 @@ fn is_https_url(url: &str) -> bool {
             Some((host, port)) if host.parse::<std::net::Ipv6Addr>().is_ok() => (host, port),
             _ => return false,
         },
-        None => match authority.find(':') {
-            Some(at) => authority.split_at(at),
-            None => (authority, ""),
-        },
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            if !host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+            {
+                return false;
+            }
+            (host, port)
+        }
     };
     let port_fits = match port.strip_prefix(':') {
         None => port.is_empty(),
@@ -117,9 +123,13 @@ fn is_https_url(url: &str) -> bool {
     scheme.eq_ignore_ascii_case("https")
         && !host.is_empty()
         && port_fits
-        && !authority.contains('@')
         && !url.contains('#')
         && !url.chars().any(|c| c.is_control() || c == ' ')
+        && url.split('%').skip(1).all(starts_with_two_hex_digits)
+}
+
+fn starts_with_two_hex_digits(text: &str) -> bool {
+    text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_hexdigit())
 }
 
 /// Sets when each taint was added: now for a new or changed one, as before for one that stays.
@@ -166,11 +176,11 @@ fn set_taint_time(
         .iter()
         .find(|before| before.key == taint.key);
     let stays = before.filter(|old| old.value == taint.value && old.effect == taint.effect);
-    let kept = stays.and_then(|stays| stays.time_added.clone());
-    match &taint.time_added {
-        None => taint.time_added = kept.or(Some(Time(rules.now))),
-        Some(time) if Some(time) == kept.as_ref() => {}
-        Some(_) => {
+    match (&taint.time_added, stays) {
+        (None, Some(stays)) => taint.time_added = stays.time_added.clone(),
+        (None, None) => taint.time_added = Some(Time(rules.now)),
+        (Some(time), Some(stays)) if stays.time_added.as_ref() == Some(time) => {}
+        (Some(_), _) => {
             let rule = "the hub sets when a taint was added".to_owned();
             let path = format!("spec.taints[{index}].timeAdded");
             let error = FieldError::new(path, Problem::Forbidden { rule });

@@ -2,6 +2,8 @@
 
 mod manifests;
 
+pub use manifests::total_size;
+
 use super::{ManifestWork, ManifestWorkExecutor};
 use crate::decode::{FieldError, Problem};
 use crate::kind::admission::{AdmissionRules, Admitted, Review, none_or};

@@ -9,6 +9,7 @@ fn urls_are_https_with_a_host() {
         "https://10.0.0.1:6443/path?q=1",
         "https://[2001:db8::1]:6443",
         "https://[::1]",
+        "https://h/a%20b",
     ] {
         assert!(is_https_url(good), "{good}");
     }
@@ -30,6 +31,9 @@ fn urls_are_https_with_a_host() {
         "https://h#f",
         "https://h h",
         "https://[::1]x",
+        "https://%zz",
+        "https://h/%2",
+        "https://é",
     ] {
         assert!(!is_https_url(bad), "{bad}");
     }

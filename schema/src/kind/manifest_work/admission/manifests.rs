@@ -20,10 +20,7 @@ pub(super) fn check(
         return vec![FieldError::new(PATH, Problem::Required)];
     }
     let mut errors = Vec::new();
-    let size: u64 = manifests
-        .iter()
-        .map(Manifest::size)
-        .fold(0, u64::saturating_add);
+    let size = total_size(manifests);
     if size > limit {
         let hint = "split the work; the limit is the total of its manifests in bytes";
         let problem = Problem::TooLong {
@@ -50,6 +47,20 @@ pub(super) fn check(
         }
     }
     errors
+}
+
+/// Total of some manifests as OCM counts it against its limit: each with the few bytes that
+/// frame it in Kubernetes' protobuf encoding, a tag and its length in groups of seven bits.
+#[must_use]
+pub fn total_size(manifests: &[Manifest]) -> u64 {
+    let framed = |size: u64| {
+        let length_bytes = u64::from(size.max(1).ilog2() / 7 + 1);
+        size.saturating_add(1 + length_bytes)
+    };
+    manifests
+        .iter()
+        .map(|manifest| framed(manifest.size()))
+        .fold(0, u64::saturating_add)
 }
 
 /// Checks an inline object: what makes it applicable, and that its metadata is metadata.
