@@ -253,4 +253,6 @@ pub(crate) const SUBDOMAIN_RULE: &str =
     "lower-case letters, digits, '-' and '.', a letter or digit at both ends of each part";
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;

@@ -150,3 +150,6 @@ macro_rules! impl_kind {
     };
 }
 pub(crate) use impl_kind;
+
+#[cfg(test)]
+mod tests;

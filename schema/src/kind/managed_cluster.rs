@@ -186,7 +186,8 @@ impl_kind!(
         scope: Scope::Cluster,
         name_rule: NameRule::Label,
         fields: &[
-            Field::new("spec", Shape::Object(SPEC)),
+            // Filled in, so that an object without a spec is read back as it was stored.
+            Field::new("spec", Shape::Object(SPEC)).default_object(),
             Field::new("status", Shape::Object(STATUS))
         ],
     }

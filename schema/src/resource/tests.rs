@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use super::*;
 use crate::kind::managed_cluster::{ManagedClusterSpec, Taint, TaintEffect};
 use serde_json::json;
