@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod condition;
+pub mod label_selector;
 pub mod managed_cluster;
 pub mod managed_cluster_set;
 pub mod managed_cluster_set_binding;

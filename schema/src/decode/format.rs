@@ -1,15 +1,16 @@
 //! Formats of strings: names, label keys and values, times, quantities.
 
+use crate::name::{SUBDOMAIN_MAX, check_label, check_subdomain};
 use jiff::Timestamp;
 
-/// An RFC 1123 label: lower-case letters, digits and `-`, at most 63 characters.
+/// True for an RFC 1123 label.
 pub(crate) fn is_label(text: &str) -> bool {
-    text.len() <= 63 && is_label_of_any_length(text)
+    check_label(text).is_ok()
 }
 
-/// An RFC 1123 subdomain: labels joined by dots, at most 253 characters.
+/// True for an RFC 1123 subdomain.
 pub(crate) fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label_of_any_length)
+    check_subdomain(text, SUBDOMAIN_MAX).is_ok()
 }
 
 fn is_label_of_any_length(text: &str) -> bool {

@@ -3,12 +3,11 @@
 //! [`admit`] knows the rules but not who may do what: it returns the access reviews that are
 //! needed, in the order OCM asks them, and the caller asks its access rules.
 
-use crate::decode::{FieldError, Problem, excerpt, is_label_key, is_label_value};
+use crate::decode::{FieldError, Problem};
 use crate::kind::manifest_work::admission as manifest_work;
 use crate::kind::{managed_cluster, managed_cluster_set, managed_cluster_set_binding};
 use crate::resource::Resource;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
 /// Largest total of a work's manifests in bytes, where the hub is not told otherwise.
@@ -133,42 +132,4 @@ pub(crate) fn none_or(errors: Vec<FieldError>) -> Result<(), Vec<FieldError>> {
     } else {
         Err(errors)
     }
-}
-
-/// Checks the rules of a label selector that its structure does not show.
-pub(crate) fn check_selector(path: &str, selector: &LabelSelector) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (key, value) in selector.match_labels.iter().flatten() {
-        if !is_label_key(key) || !is_label_value(value) {
-            let path = format!("{path}.matchLabels[{}]", excerpt(key));
-            errors.push(FieldError::invalid(
-                path,
-                value,
-                "a label key and a label value",
-            ));
-        }
-    }
-    for (index, term) in selector.match_expressions.iter().flatten().enumerate() {
-        let path = format!("{path}.matchExpressions[{index}]");
-        let count = term.values.as_ref().map_or(0, Vec::len);
-        if !is_label_key(&term.key) {
-            errors.push(FieldError::invalid(
-                format!("{path}.key"),
-                &term.key,
-                "a label key",
-            ));
-        }
-        match (term.operator.as_str(), count) {
-            ("In" | "NotIn", 0) => {
-                errors.push(FieldError::new(format!("{path}.values"), Problem::Required));
-            }
-            ("Exists" | "DoesNotExist", 1..) => {
-                let rule = format!("operator {} has no values", term.operator);
-                let problem = Problem::Forbidden { rule };
-                errors.push(FieldError::new(format!("{path}.values"), problem));
-            }
-            _ => {}
-        }
-    }
-    errors
 }

@@ -2,8 +2,9 @@
 
 use crate::decode::shape::{Field, Format, Shape};
 use crate::decode::{FieldError, Problem};
-use crate::kind::admission::{Admitted, check_selector, none_or};
+use crate::kind::admission::{Admitted, none_or};
 use crate::kind::condition::CONDITIONS;
+use crate::kind::label_selector::Selector;
 use crate::kind::object_meta::LABEL_SELECTOR;
 use crate::kind::{KindInfo, NameRule, RetiredVersion, Scope, impl_kind};
 use crate::resource::{KindName, Resource};
@@ -142,8 +143,11 @@ const MAX_EXCLUSIVE_NAME: usize = 63;
 pub(crate) fn admit(set: ManagedClusterSet) -> Result<Admitted, Vec<FieldError>> {
     let mut errors = Vec::new();
     let selector = &set.spec.cluster_selector;
-    if let Some(labels) = &selector.label_selector {
-        errors.extend(check_selector("spec.clusterSelector.labelSelector", labels));
+    let labels = selector.label_selector.as_ref();
+    if let Some(Err(found)) =
+        labels.map(|labels| Selector::new("spec.clusterSelector.labelSelector", labels))
+    {
+        errors.extend(found);
     }
     let length = set.metadata.name.as_deref().unwrap_or_default().len();
     if selector.selector_type == SelectorType::ExclusiveClusterSetLabel
