@@ -167,3 +167,6 @@ pub(crate) fn admit(set: ManagedClusterSet) -> Result<Admitted, Vec<FieldError>>
         reviews: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ fn executor_review(
         name,
     })
 }
+
+#[cfg(test)]
+mod tests;

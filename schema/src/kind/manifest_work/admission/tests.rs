@@ -1,0 +1,155 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::decode::{Unknown, decode};
+use crate::kind::admission::admit as admit_any;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// A work with one good manifest; `change` edits its spec.
+fn work(change: impl FnOnce(&mut Value)) -> Value {
+    let mut spec = json!({"workload": {"manifests": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}},
+    ]}});
+    change(&mut spec);
+    json!({
+        "apiVersion": "work.open-cluster-management.io/v1", "kind": "ManifestWork",
+        "metadata": {"name": "w", "namespace": "c1"}, "spec": spec,
+    })
+}
+
+fn with_manifest(manifest: Value) -> Value {
+    work(|spec| spec["workload"]["manifests"] = json!([manifest]))
+}
+
+/// The problems of a new work as people read them.
+fn problems(value: Value) -> Vec<String> {
+    let rules = AdmissionRules::at(Timestamp::UNIX_EPOCH);
+    let admitted = decode(value, Unknown::Refuse)
+        .and_then(|decoded| admit_any(decoded.resource, None, &rules));
+    admitted.map_or_else(
+        |errors| errors.iter().map(ToString::to_string).collect(),
+        |_| Vec::new(),
+    )
+}
+
+#[test]
+fn every_problem_of_every_manifest_is_listed() {
+    let found = problems(work(|spec| {
+        spec["workload"]["manifests"] = json!([
+            {"apiVersion": "a/b/c", "kind": "X", "metadata": {"name": "a"}},
+            {"kind": "ConfigMap", "metadata": {"generateName": "a-", "labels": {"a": 5}}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}},
+        ]);
+        spec["deleteOption"] = json!({"ttlSecondsAfterFinished": -1});
+        spec["executor"] = json!({});
+    }));
+    let paths: Vec<_> = found
+        .iter()
+        .map(|error| error.split(": ").next().unwrap())
+        .collect();
+    let expected = [
+        "spec.workload.manifests[0].apiVersion",
+        "spec.workload.manifests[1].apiVersion",
+        "spec.workload.manifests[1].metadata.name",
+        "spec.workload.manifests[1].metadata.generateName",
+        "spec.workload.manifests[1].metadata.labels.a",
+        "spec.workload.manifests[3]",
+        "spec.deleteOption.ttlSecondsAfterFinished",
+        "spec.executor.subject",
+    ];
+    assert_eq!(paths, expected, "{found:#?}");
+}
+
+#[test]
+fn a_name_leaves_room_for_the_owner_on_the_cluster() {
+    let named = |length: usize| {
+        let mut value = work(|_| {});
+        value["metadata"]["name"] = Value::from("a".repeat(length));
+        problems(value)
+    };
+    assert_eq!(named(188), [""; 0]);
+    assert_eq!(
+        named(189),
+        ["metadata.name: is 189 long, at most 188 are allowed"]
+    );
+}
+
+#[test]
+fn sealed_payloads_stand_in_the_place_of_open_ones() {
+    let sealed = json!({"recipientKeyId": "k", "ciphertext": "AAAA"});
+    let secret = |extra: &[(&str, Value)]| {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+        extra
+            .iter()
+            .for_each(|(key, value)| secret[*key] = value.clone());
+        problems(with_manifest(secret))
+    };
+    let key = "skein.dev/sealed";
+    assert_eq!(secret(&[(key, sealed.clone())]), [""; 0]);
+    for extra in [
+        &[(key, sealed.clone()), ("data", json!({}))][..],
+        &[(key, sealed.clone()), ("stringData", json!({"a": "b"}))],
+        &[(key, sealed.clone()), ("kind", json!("ConfigMap"))],
+        &[(key, json!({"recipientKeyId": "k", "ciphertext": "%"}))],
+        &[(key, json!({"recipientKeyId": "", "ciphertext": "AAAA"}))],
+        &[(key, json!("text"))],
+    ] {
+        let found = secret(extra);
+        assert_eq!(found.len(), 1, "{extra:?}: {found:?}");
+        assert!(found[0].starts_with("spec.workload.manifests[0][skein.dev/sealed]: "));
+    }
+}
+
+#[test]
+fn content_is_named_by_digest_only_where_the_work_already_has_it() {
+    let content = |digest: &str| {
+        with_manifest(json!({"skein.dev/content": {
+            "digest": digest, "size": 9000, "apiVersion": "v1", "kind": "ConfigMap", "name": "a",
+        }}))
+    };
+    let found = problems(content("aa"));
+    assert!(
+        found[0].starts_with("spec.workload.manifests[0][skein.dev/content]: "),
+        "{found:?}"
+    );
+
+    let rules = AdmissionRules::at(Timestamp::UNIX_EPOCH);
+    let resource = |value: Value| decode(value, Unknown::Refuse).unwrap().resource;
+    let stored = resource(content("aa"));
+    assert!(admit_any(resource(content("aa")), Some(&stored), &rules).is_ok());
+    assert!(admit_any(resource(content("bb")), Some(&stored), &rules).is_err());
+}
+
+#[test]
+fn content_counts_against_the_limit_by_its_size() {
+    let big = with_manifest(json!({"skein.dev/content": {
+        "digest": "aa", "size": 512_000, "apiVersion": "v1", "kind": "ConfigMap", "name": "a",
+    }}));
+    let stored = decode(big, Unknown::Refuse).unwrap().resource;
+    let rules = AdmissionRules::at(Timestamp::UNIX_EPOCH);
+    let errors = admit_any(stored.clone(), Some(&stored), &rules).unwrap_err();
+    assert_eq!(
+        errors[0].problem,
+        Problem::TooLong {
+            max: 512_000,
+            found: 512_004
+        }
+    );
+}
+
+#[test]
+fn a_condition_rule_by_cel_names_its_condition() {
+    let rule = |kind: &str| {
+        work(|spec| {
+            spec["manifestConfigs"] = json!([{
+                "resourceIdentifier": {"resource": "configmaps", "name": "a"},
+                "conditionRules": [{"condition": "", "type": kind}],
+            }]);
+        })
+    };
+    assert_eq!(problems(rule("WellKnownConditions")), [""; 0]);
+    let path = "spec.manifestConfigs[0].conditionRules[0].condition: required";
+    assert_eq!(problems(rule("CEL")), [path]);
+}
