@@ -18,7 +18,8 @@ fn work(change: impl FnOnce(&mut Value)) -> Value {
     })
 }
 
-fn with_manifest(manifest: Value) -> Value {
+fn with_manifest(manifest: impl Into<Value>) -> Value {
+    let manifest = manifest.into();
     work(|spec| spec["workload"]["manifests"] = json!([manifest]))
 }
 
