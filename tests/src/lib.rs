@@ -1,1 +1,5 @@
-//! Placeholder crate root, filled by the next commits.
+//! What Skein is tested with: simulated clusters, and the harness of a real Kubernetes control plane.
+//!
+//! - [`sim_cluster`]: a Kubernetes API server in memory.
+
+pub mod sim_cluster;

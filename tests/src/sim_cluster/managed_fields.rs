@@ -1,0 +1,309 @@
+//! `metadata.managedFields`: who owns which field, and server-side apply on top of it.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::error::{ApiError, Cause};
+use super::field_set::{FieldSet, PathElement};
+use super::object;
+use super::shape::Shape;
+use super::typed;
+
+/// Who writes, and through which door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Writer {
+    /// The field manager's name.
+    pub(crate) manager: String,
+    /// The version of the kind that the write used.
+    pub(crate) api_version: String,
+    /// `status`, or empty.
+    pub(crate) subresource: String,
+    /// The time of the write, as in `metadata`.
+    pub(crate) time: String,
+}
+
+/// One entry of `metadata.managedFields`.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    writer: Writer,
+    apply: bool,
+    fields: FieldSet,
+}
+
+/// Fields that nobody owns: identity and bookkeeping.
+static UNOWNED: LazyLock<FieldSet> = LazyLock::new(|| {
+    FieldSet::from_fields_v1(&json!({"f:apiVersion": {}, "f:kind": {}, "f:metadata": {
+        ".": {}, "f:name": {}, "f:namespace": {}, "f:creationTimestamp": {}, "f:selfLink": {}, "f:uid": {},
+        "f:clusterName": {}, "f:generation": {}, "f:managedFields": {}, "f:resourceVersion": {},
+    }}))
+});
+
+impl Entry {
+    fn is_by(&self, writer: &Writer, apply: bool) -> bool {
+        self.apply == apply
+            && self.writer.manager == writer.manager
+            && self.writer.subresource == writer.subresource
+            && (apply || self.writer.api_version == writer.api_version)
+    }
+
+    fn read(entry: &Value) -> Option<Entry> {
+        let text = |field: &str| {
+            entry
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let writer = Writer {
+            manager: text("manager"),
+            api_version: text("apiVersion"),
+            subresource: text("subresource"),
+            time: text("time"),
+        };
+        let fields = FieldSet::from_fields_v1(entry.get("fieldsV1")?);
+        Some(Entry {
+            writer,
+            apply: text("operation") == "Apply",
+            fields,
+        })
+    }
+
+    fn write(&self) -> Value {
+        let mut entry = json!({
+            "manager": self.writer.manager,
+            "operation": if self.apply { "Apply" } else { "Update" },
+            "apiVersion": self.writer.api_version,
+            "time": self.writer.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": self.fields.to_fields_v1(),
+        });
+        if !self.writer.subresource.is_empty() {
+            entry["subresource"] = self.writer.subresource.as_str().into();
+        }
+        entry
+    }
+
+    /// The owner, as conflict messages name it.
+    fn printed(&self) -> String {
+        let mut printed = format!("{:?}", self.writer.manager);
+        if !self.writer.subresource.is_empty() {
+            printed.push_str(&format!(" with subresource {:?}", self.writer.subresource));
+        }
+        if !self.apply {
+            printed.push_str(&format!(" using {}", self.writer.api_version));
+            if !self.writer.time.is_empty() {
+                printed.push_str(&format!(" at {}", self.writer.time));
+            }
+        }
+        printed
+    }
+}
+
+fn read(object: &Value) -> Vec<Entry> {
+    let list = object::at(object, &["metadata", "managedFields"]).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Entry::read).collect()
+}
+
+fn write(object: &mut Value, mut entries: Vec<Entry>) {
+    entries.retain(|entry| !entry.fields.is_empty());
+    entries.sort_by(|a, b| {
+        let order = |entry: &Entry| {
+            (
+                !entry.apply,
+                entry.writer.time.clone(),
+                entry.writer.manager.clone(),
+            )
+        };
+        order(a).cmp(&order(b))
+    });
+    let list: Vec<Value> = entries.iter().map(Entry::write).collect();
+    let meta = object::meta_mut(object);
+    if list.is_empty() {
+        meta.remove("managedFields");
+    } else {
+        meta.insert("managedFields".to_owned(), Value::Array(list));
+    }
+}
+
+fn without_managed_fields(object: &Value) -> Value {
+    let mut bare = object.clone();
+    object::meta_mut(&mut bare).remove("managedFields");
+    bare
+}
+
+/// The fields that a write through this door can own.
+fn ownable(fields: &FieldSet, subresource: &str, has_status: bool) -> FieldSet {
+    let status = PathElement::field("status");
+    let mut fields = fields.difference(&UNOWNED);
+    if subresource == "status" {
+        fields = fields.only(&status);
+    } else if has_status {
+        fields.remove_tree(&[status]);
+    }
+    fields
+}
+
+/// Records in `new` who changed what, for a write that is not an apply.
+pub(crate) fn track_update(
+    old: &Value,
+    new: &mut Value,
+    shape: &Shape,
+    has_status: bool,
+    writer: &Writer,
+) {
+    let mut entries = starting_entries(old, new);
+    let comparison = typed::compare(
+        &without_managed_fields(old),
+        &without_managed_fields(new),
+        shape,
+    );
+    let changed = comparison.added.union(&comparison.modified);
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| !entry.is_by(writer, false))
+    {
+        entry.fields = entry
+            .fields
+            .difference(&changed)
+            .difference(&comparison.removed);
+    }
+    let mine = ownable(&changed, &writer.subresource, has_status);
+    match entries.iter_mut().find(|entry| entry.is_by(writer, false)) {
+        Some(entry) => {
+            let fields = entry.fields.difference(&comparison.removed).union(&mine);
+            if fields != entry.fields || !mine.is_empty() {
+                entry.fields = fields;
+                entry.writer.time.clone_from(&writer.time);
+            }
+        }
+        None => entries.push(Entry {
+            writer: writer.clone(),
+            apply: false,
+            fields: mine,
+        }),
+    }
+    write(new, entries);
+}
+
+/// The entries a write starts from: those it sends back, else the stored ones; a single empty entry resets them.
+fn starting_entries(old: &Value, new: &Value) -> Vec<Entry> {
+    match object::at(new, &["metadata", "managedFields"]).and_then(Value::as_array) {
+        Some(list) if list.is_empty() || list.iter().all(|entry| *entry == json!({})) => Vec::new(),
+        Some(_) => read(new),
+        None => read(old),
+    }
+}
+
+/// Applies `config` to `live` for the writer and returns the new object with its managed fields.
+///
+/// # Errors
+/// A 409 that names the other managers and their fields, unless `force` takes the fields from them; a 500 when the
+/// configuration cannot be typed.
+pub(crate) fn apply(
+    live: &Value,
+    config: &Value,
+    shape: &Shape,
+    has_status: bool,
+    writer: &Writer,
+    force: bool,
+) -> Result<Value, ApiError> {
+    typed::check_lists(config, shape, "").map_err(|why| {
+        ApiError::not_typed(format!("failed to create typed patch object: {why}"))
+    })?;
+    let mut entries = read(live);
+    let live = without_managed_fields(live);
+    let applied = ownable(
+        &typed::field_set(config, shape),
+        &writer.subresource,
+        has_status,
+    );
+    let last = entries
+        .iter()
+        .find(|entry| entry.is_by(writer, true))
+        .map(|entry| entry.fields.clone());
+    let merged = typed::merge(&live, config, shape);
+    let others = entries.iter().filter(|entry| !entry.is_by(writer, true));
+    let owned = others.fold(applied.clone(), |owned, entry| owned.union(&entry.fields));
+    let mut new = match &last {
+        Some(last) if !last.is_empty() => prune(&merged, shape, last, &owned),
+        _ => merged,
+    };
+    let comparison = typed::compare(&live, &new, shape);
+    let changed = comparison.added.union(&comparison.modified);
+    let mut conflicts = Vec::new();
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| !entry.is_by(writer, true))
+    {
+        let lost = entry.fields.intersection(&changed);
+        if !lost.is_empty() && !force {
+            conflicts.push((entry.printed(), lost.paths()));
+        }
+        entry.fields = entry
+            .fields
+            .difference(&lost)
+            .difference(&comparison.removed);
+    }
+    if !conflicts.is_empty() {
+        return Err(conflict(conflicts));
+    }
+    match entries.iter_mut().find(|entry| entry.is_by(writer, true)) {
+        Some(entry)
+            if entry.fields == applied && entry.writer.api_version == writer.api_version => {}
+        Some(entry) => (entry.fields, entry.writer) = (applied, writer.clone()),
+        None => entries.push(Entry {
+            writer: writer.clone(),
+            apply: true,
+            fields: applied,
+        }),
+    }
+    write(&mut new, entries);
+    Ok(new)
+}
+
+/// Takes out what the manager applied last time, unless it or somebody else owns it now.
+fn prune(merged: &Value, shape: &Shape, last: &FieldSet, owned: &FieldSet) -> Value {
+    let full = |set: &FieldSet| typed::with_declared_parents(set, shape);
+    let removed = |set: &FieldSet| typed::remove(merged, set, shape).unwrap_or_else(|| json!({}));
+    let (last, all) = (full(last), full(&typed::field_set(merged, shape)));
+    let pruned = removed(&last);
+    let kept = full(&typed::field_set(&pruned, shape)).union(&full(owned));
+    let pruned = removed(&all.difference(&kept));
+    let kept = full(&typed::field_set(&pruned, shape));
+    removed(&all.difference(&kept).intersection(&last))
+}
+
+fn conflict(mut conflicts: Vec<(String, Vec<String>)>) -> ApiError {
+    conflicts.sort();
+    let causes: Vec<Cause> = conflicts
+        .iter()
+        .flat_map(|(manager, paths)| paths.iter().map(move |path| (manager, path)))
+        .map(|(manager, path)| Cause {
+            reason: "FieldManagerConflict",
+            message: format!("conflict with {manager}"),
+            field: path.clone(),
+        })
+        .collect();
+    let message = match causes.as_slice() {
+        [one] => format!(
+            "Apply failed with 1 conflict: {}: {}",
+            one.message, one.field
+        ),
+        many => {
+            let parts = conflicts.iter().map(|(manager, paths)| {
+                let paths: Vec<String> = paths.iter().map(|path| format!("\n- {path}")).collect();
+                format!("conflicts with {manager}:{}", paths.concat())
+            });
+            format!(
+                "Apply failed with {} conflicts: {}",
+                many.len(),
+                parts.collect::<Vec<_>>().join("\n")
+            )
+        }
+    };
+    ApiError::apply_conflict(message, &causes)
+}
+
+#[cfg(test)]
+mod tests;
