@@ -111,14 +111,15 @@ impl Walk {
             if known().any(|field| field == name) {
                 return true;
             }
-            if self.unknown != Unknown::Ignore {
+            let list = match self.unknown {
+                Unknown::Refuse => &mut self.errors,
+                Unknown::Warn => &mut self.warnings,
+                Unknown::Ignore => return false,
+            };
+            if list.len() <= MAX_ERRORS {
                 let mut error = FieldError::new(Path::Field(path, name), Problem::UnknownField);
                 error.hint = nearest(name, known()).map(|field| format!("did you mean {field:?}?"));
-                match self.unknown {
-                    Unknown::Refuse => push_bounded(&mut self.errors, error),
-                    Unknown::Warn => push_bounded(&mut self.warnings, error),
-                    Unknown::Ignore => {}
-                }
+                push_bounded(list, error);
             }
             false
         });

@@ -5,6 +5,7 @@ use crate::decode::{FieldError, LABEL_RULE, Problem, excerpt, is_label};
 use crate::kind::admission::{AdmissionRules, Admitted, Review, none_or};
 use crate::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks a new or changed cluster and sets its default set and the times of its taints.
 pub(crate) fn admit(
@@ -140,10 +141,17 @@ fn set_taint_times(
     old: Option<&ManagedCluster>,
     rules: &AdmissionRules,
 ) -> Vec<FieldError> {
+    let stored = old.map(|old| {
+        let mut by_key = BTreeMap::new();
+        for taint in &old.spec.taints {
+            by_key.entry(taint.key.as_str()).or_insert(taint);
+        }
+        by_key
+    });
     let mut errors = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for (index, taint) in cluster.spec.taints.iter_mut().enumerate() {
-        if seen.contains(&taint.key) {
+        if !seen.insert(taint.key.clone()) {
             let problem = Problem::Duplicate {
                 value: excerpt(&taint.key),
             };
@@ -152,42 +160,33 @@ fn set_taint_times(
                 problem,
             ));
         }
-        seen.push(taint.key.clone());
-        if let Err(error) = set_taint_time(index, taint, old, rules) {
-            errors.push(error);
+        let fits = match &stored {
+            None => {
+                taint.time_added = Some(Time(rules.now));
+                true
+            }
+            Some(stored) => set_taint_time(taint, stored.get(taint.key.as_str()).copied(), rules),
+        };
+        if !fits {
+            let rule = "the hub sets when a taint was added".to_owned();
+            let path = format!("spec.taints[{index}].timeAdded");
+            let error = FieldError::new(path, Problem::Forbidden { rule });
+            errors.push(error.with_hint("leave timeAdded out"));
         }
     }
     errors
 }
 
-fn set_taint_time(
-    index: usize,
-    taint: &mut Taint,
-    old: Option<&ManagedCluster>,
-    rules: &AdmissionRules,
-) -> Result<(), FieldError> {
-    let Some(old) = old else {
-        taint.time_added = Some(Time(rules.now));
-        return Ok(());
-    };
-    let before = old
-        .spec
-        .taints
-        .iter()
-        .find(|before| before.key == taint.key);
-    let stays = before.filter(|old| old.value == taint.value && old.effect == taint.effect);
+/// Sets the time of one taint of an update; false if the client said another time.
+fn set_taint_time(taint: &mut Taint, stored: Option<&Taint>, rules: &AdmissionRules) -> bool {
+    let stays = stored.filter(|old| old.value == taint.value && old.effect == taint.effect);
     match (&taint.time_added, stays) {
         (None, Some(stays)) => taint.time_added = stays.time_added.clone(),
         (None, None) => taint.time_added = Some(Time(rules.now)),
         (Some(time), Some(stays)) if stays.time_added.as_ref() == Some(time) => {}
-        (Some(_), _) => {
-            let rule = "the hub sets when a taint was added".to_owned();
-            let path = format!("spec.taints[{index}].timeAdded");
-            let error = FieldError::new(path, Problem::Forbidden { rule });
-            return Err(error.with_hint("leave timeAdded out"));
-        }
+        (Some(_), _) => return false,
     }
-    Ok(())
+    true
 }
 
 #[cfg(test)]
