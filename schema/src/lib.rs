@@ -10,6 +10,7 @@ pub mod digest;
 pub mod envelope;
 pub mod event;
 pub mod join;
+pub mod json_path;
 pub mod kind;
 pub mod name;
 pub mod object;

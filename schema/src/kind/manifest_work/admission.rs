@@ -1,5 +1,6 @@
 //! Admission of works: the manifests, their total size, and whose permissions they use.
 
+mod configs;
 mod manifests;
 
 pub use manifests::total_size;
@@ -21,7 +22,7 @@ pub(crate) fn admit(
     let mut errors = manifests::check(&new, old, rules.manifest_limit);
     errors.extend(check_delete_option(&new));
     errors.extend(check_executor(new.spec.executor.as_ref()));
-    errors.extend(check_condition_rules(&new));
+    errors.extend(configs::check(&new.spec.manifest_configs));
     none_or(errors)?;
     let reviews = executor_review(&new, old, rules).into_iter().collect();
     Ok(Admitted {
@@ -55,20 +56,6 @@ fn check_executor(executor: Option<&ManifestWorkExecutor>) -> Option<FieldError>
         Some(_) => return None,
     };
     Some(FieldError::new(missing, Problem::Required))
-}
-
-fn check_condition_rules(work: &ManifestWork) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (index, config) in work.spec.manifest_configs.iter().enumerate() {
-        for (rule_index, rule) in config.condition_rules.iter().enumerate() {
-            if rule.kind == super::ConditionRuleType::Cel && rule.condition.is_empty() {
-                let path =
-                    format!("spec.manifestConfigs[{index}].conditionRules[{rule_index}].condition");
-                errors.push(FieldError::new(path, Problem::Required));
-            }
-        }
-    }
-    errors
 }
 
 /// The permission to act as the executor.

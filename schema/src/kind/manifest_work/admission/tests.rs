@@ -154,3 +154,38 @@ fn a_condition_rule_by_cel_names_its_condition() {
     let path = "spec.manifestConfigs[0].conditionRules[0].condition: required";
     assert_eq!(problems(rule("CEL")), [path]);
 }
+
+#[test]
+fn paths_are_read_when_they_are_written() {
+    let configs = |json_path: &str, pointer: &str| {
+        work(|spec| {
+            spec["manifestConfigs"] = json!([{
+                "resourceIdentifier": {"resource": "configmaps", "name": "a"},
+                "feedbackRules": [{"type": "JSONPaths", "jsonPaths": [
+                    {"name": "x", "path": json_path},
+                ]}],
+                "updateStrategy": {"type": "ServerSideApply", "serverSideApply": {
+                    "ignoreFields": [{"jsonPaths": [json_path], "jsonPointers": [pointer]}],
+                }},
+            }]);
+        })
+    };
+    assert_eq!(problems(configs(".status.x", "/spec/a~1b")), [""; 0]);
+    let config = "spec.manifestConfigs[0]";
+    let fields = format!("{config}.updateStrategy.serverSideApply.ignoreFields[0]");
+    let found = problems(configs("{.status.x}", "spec~2"));
+    let starts = [
+        format!("{config}.feedbackRules[0].jsonPaths[0].path: \"{{.status.x}}\" is invalid: "),
+        format!("{fields}.jsonPaths[0]: "),
+        format!("{fields}.jsonPointers[0]: "),
+    ];
+    assert_eq!(found.len(), starts.len());
+    for (found, start) in found.iter().zip(&starts) {
+        assert!(found.starts_with(start), "{found}");
+    }
+    assert!(
+        found[0].ends_with("(leave the braces out: .status.x)"),
+        "{}",
+        found[0]
+    );
+}
