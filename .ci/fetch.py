@@ -159,7 +159,8 @@ def unpack(name, version, wheel):
 def from_cargo(name, version, crate):
     place = TOOLS / f"{name}-{version}"
     run([shutil.which("cargo") or "cargo", "install", "--locked", "--quiet", "--version", version,
-         "--root", str(place), crate], os.environ)
+         "--root", str(place), crate],
+        {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"})
     return place / "bin" / name
 
 
