@@ -81,5 +81,14 @@ bench *ARGS: tools
 
 # Licences, duplicate versions and sources of the dependencies (deny.toml)
 deny:
-    cargo deny --version >/dev/null 2>&1 || PATH="{{ tools }}/bin:$PATH" .ci/fetch.py cargo-deny >/dev/null
-    PATH="{{ tools }}/bin:$PATH" cargo deny --locked check bans licenses sources
+    cargo deny --version >/dev/null 2>&1 || .ci/fetch.py cargo-deny >/dev/null
+    PATH="{{ tools }}/bin:$PATH" cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Fuzz every decoder for SECONDS each (needs a nightly compiler and a C++ compiler)
+fuzz SECONDS="60":
+    cargo fuzz --version >/dev/null 2>&1 || .ci/fetch.py cargo-fuzz >/dev/null
+    for target in fuzz/fuzz_targets/*.rs; do \
+        mkdir -p "fuzz/corpus/$(basename "$target" .rs)"; \
+        PATH="{{ tools }}/bin:$PATH" cargo +nightly fuzz run "$(basename "$target" .rs)" \
+            "fuzz/corpus/$(basename "$target" .rs)" schema/tests/golden/events schema/tests/golden/kinds -- -max_total_time={{ SECONDS }}; \
+    done
