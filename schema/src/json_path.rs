@@ -11,9 +11,6 @@ use std::str::CharIndices;
 /// Longest template in bytes. Client-go has no limit; no rule needs more.
 pub const MAX_LENGTH: usize = 4096;
 
-/// How deep filters and unions may be nested.
-const MAX_DEPTH: usize = 16;
-
 /// One step of a template.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
@@ -72,9 +69,6 @@ pub enum ParseError {
     /// Longer than the limit.
     #[error("longer than {} bytes", MAX_LENGTH)]
     TooLong,
-    /// Filters in filters in filters.
-    #[error("nested too deep")]
-    TooDeep,
     /// The closing brace is missing.
     #[error("unclosed action")]
     UnclosedAction,
@@ -110,15 +104,15 @@ pub enum ParseError {
 /// Reads a template such as `{.status.phase}`.
 ///
 /// # Errors
-/// When client-go would not read it, or when it is longer than [`MAX_LENGTH`] or nested too deep.
+/// When client-go would not read it, or when it is longer than [`MAX_LENGTH`].
 pub fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
     if text.len() > MAX_LENGTH {
         return Err(ParseError::TooLong);
     }
-    template(text, 0)
+    template(text)
 }
 
-fn template(mut text: &str, depth: usize) -> Result<Vec<Node>, ParseError> {
+fn template(mut text: &str) -> Result<Vec<Node>, ParseError> {
     let mut nodes = Vec::new();
     while let Some(brace) = text.find('{') {
         if brace > 0 {
@@ -127,7 +121,6 @@ fn template(mut text: &str, depth: usize) -> Result<Vec<Node>, ParseError> {
         let mut action = Action {
             text: &text[brace + 1..],
             at: 0,
-            depth,
             nodes: Vec::new(),
         };
         action.run()?;
@@ -140,12 +133,11 @@ fn template(mut text: &str, depth: usize) -> Result<Vec<Node>, ParseError> {
     Ok(nodes)
 }
 
-/// Parses `text` as the inside of braces.
-fn expression(text: &str, depth: usize) -> Result<Vec<Node>, ParseError> {
-    if depth >= MAX_DEPTH {
-        return Err(ParseError::TooDeep);
-    }
-    let nodes = template(&format!("{{{text}}}"), depth + 1)?;
+/// Parses `text` as the inside of braces. Names in quotes, parts of unions and sides of filters are
+/// read so; a filter ends at its first `)` outside of quotes and a bracket at its first `]`, so
+/// this nests only a few levels.
+fn expression(text: &str) -> Result<Vec<Node>, ParseError> {
+    let nodes = template(&format!("{{{text}}}"))?;
     match nodes.into_iter().next() {
         Some(Node::List(nodes)) => Ok(nodes),
         _ => Ok(Vec::new()),
@@ -156,7 +148,6 @@ fn expression(text: &str, depth: usize) -> Result<Vec<Node>, ParseError> {
 struct Action<'a> {
     text: &'a str,
     at: usize,
-    depth: usize,
     nodes: Vec<Node>,
 }
 
@@ -298,14 +289,12 @@ impl<'a> Action<'a> {
         };
         if text.contains(',') {
             let parts = text.split(',');
-            let parts =
-                parts.map(|part| expression(&format!("[{}]", part.trim_matches(' ')), self.depth));
+            let parts = parts.map(|part| expression(&format!("[{}]", part.trim_matches(' '))));
             self.nodes
                 .push(Node::Union(parts.collect::<Result<_, _>>()?));
         } else if let Some(name) = quoted_name(text) {
             // The name is read as a path, so a dot in it separates.
-            self.nodes
-                .extend(expression(&format!(".{name}"), self.depth)?);
+            self.nodes.extend(expression(&format!(".{name}"))?);
         } else {
             self.nodes.push(Node::Array(slice(text)?));
         }
@@ -323,14 +312,14 @@ impl<'a> Action<'a> {
         self.at += 1;
         let node = match comparison(&start[..end]) {
             None => Node::Filter {
-                left: expression(&start[..end], self.depth)?,
+                left: expression(&start[..end])?,
                 operator: EXISTS.to_owned(),
                 right: Vec::new(),
             },
             Some((left, operator, right)) => Node::Filter {
-                left: expression(left, self.depth)?,
+                left: expression(left)?,
                 operator: operator.to_owned(),
-                right: expression(right, self.depth)?,
+                right: expression(right)?,
             },
         };
         self.nodes.push(node);
