@@ -73,11 +73,13 @@ sim:
 
 # The main job on one machine, told step by step (--keep, --kubeconfig F --context A)
 demo *ARGS: tools
-    cargo run --locked --quiet -p skein-tests --bin demo -- {{ ARGS }}
+    cargo build --locked --workspace --bins
+    "${CARGO_TARGET_DIR:-target}/debug/demo" {{ ARGS }}
 
 # Measure, and write docs/benchmarks.md
 bench *ARGS: tools
-    cargo run --locked --release -p skein-tests --bin bench -- {{ ARGS }}
+    cargo build --locked --release --workspace --bins
+    "${CARGO_TARGET_DIR:-target}/release/bench" {{ ARGS }}
 
 # Licences, duplicate versions and sources of the dependencies (deny.toml)
 deny:
