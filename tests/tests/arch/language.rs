@@ -139,6 +139,35 @@ fn every_error_code_has_its_page() {
     assert_none("error codes and pages differ:", &breaches);
 }
 
+/// `docs/subjects.md` is read by people who set up the bus or look at its traffic.
+#[test]
+fn every_subject_is_documented() {
+    let page = std::fs::read_to_string(root().join("docs/subjects.md")).unwrap_or_default();
+    let source = production_code(&root().join("schema/src/subject.rs"));
+    let mut breaches = Vec::new();
+    for item in source.items {
+        let syn::Item::Const(item) = item else {
+            continue;
+        };
+        if !matches!(item.vis, syn::Visibility::Public(_)) {
+            continue;
+        }
+        for word in words(item.expr.to_token_stream()) {
+            let Some(text) = word
+                .text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'))
+            else {
+                continue;
+            };
+            if !page.contains(&format!("`{text}`")) {
+                breaches.push(format!("{}: `{text}`", item.ident));
+            }
+        }
+    }
+    assert_none("docs/subjects.md does not name:", &breaches);
+}
+
 #[test]
 fn no_decision_rests_on_the_text_of_a_message() {
     let mut breaches = Vec::new();
