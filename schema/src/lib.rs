@@ -17,6 +17,7 @@ pub mod object;
 pub mod query;
 pub mod record;
 pub mod resource;
+pub mod seal;
 pub mod status;
 pub mod subject;
 pub mod sync;
