@@ -185,6 +185,14 @@ pub fn inbox_prefix(name: &str) -> String {
     format!("_INBOX_{name}")
 }
 
+/// The inbox prefix of a join token's holder. It differs from [`inbox_prefix`]: agents and tokens
+/// share an account, and a token called as a cluster must not hear that cluster's answers. `name`
+/// is a checked label.
+#[must_use]
+pub fn join_inbox_prefix(name: &str) -> String {
+    format!("_JOIN_{name}")
+}
+
 /// What an agent may publish, as permission templates.
 pub const AGENT_PUBLISH: &[&str] = &[
     "status.*.{{name()}}",
@@ -197,7 +205,7 @@ pub const AGENT_SUBSCRIBE: &[&str] = &["live.desired.*.{{name()}}", "_INBOX_{{na
 /// What the holder of a join token may publish.
 pub const BOOTSTRAP_PUBLISH: &[&str] = &["join.{{name()}}"];
 /// What the holder of a join token may subscribe to.
-pub const BOOTSTRAP_SUBSCRIBE: &[&str] = &["_INBOX_{{name()}}.>"];
+pub const BOOTSTRAP_SUBSCRIBE: &[&str] = &["_JOIN_{{name()}}.>"];
 /// What a user may publish.
 pub const USER_PUBLISH: &[&str] = &["cmd.{{name()}}.*", "query.{{name()}}.*"];
 /// What a user may subscribe to.
