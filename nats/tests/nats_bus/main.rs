@@ -1,0 +1,8 @@
+//! The crate against a real `nats-server`.
+
+mod access;
+mod embedded;
+mod ledger;
+mod streams;
+mod support;
+mod topology;
