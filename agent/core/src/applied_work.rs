@@ -228,7 +228,7 @@ pub fn custom_resource_definition() -> Value {
 mod tests {
     use super::*;
 
-    fn record(value: Value) -> Map<String, Value> {
+    fn record(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -244,7 +244,7 @@ mod tests {
             uid: "u1".into(),
         }];
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let status = record(status(&name("hub", &work), &owned_here, Some(start)));
+        let status = record(&status(&name("hub", &work), &owned_here, Some(start)));
         assert_eq!(owned(&status), owned_here);
         assert_eq!(eviction_start(&status), Some(start));
         assert_eq!(work_of("hub", "hub-web"), Some("web"));

@@ -151,6 +151,10 @@ impl Convergence {
     }
 
     /// What is to be done now. Asking twice gives the same answer.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a state machine is no iterator"
+    )]
     pub fn next(&mut self) -> Next {
         while let Some(wave) = self.waves.get(self.wave) {
             let open = || {

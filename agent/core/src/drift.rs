@@ -116,6 +116,11 @@ fn metadata(wanted: &Value, live: Option<&Value>) -> Value {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::semicolon_if_nothing_returned,
+    reason = "tables of json! values"
+)]
 mod tests {
     use super::*;
 

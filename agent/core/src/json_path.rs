@@ -7,18 +7,14 @@
 //! order (`.map.*`), keys come in byte order here.
 
 mod evaluate;
-mod parse;
 mod value;
 
 pub use evaluate::EvaluateError;
-pub use parse::ParseError;
+pub use skein_schema::json_path::ParseError;
 pub use value::{Found, Kind};
 
-use parse::Node;
 use serde_json::{Map, Value};
-
-/// Longest template in bytes. Client-go has no limit; no rule needs more.
-pub const MAX_LENGTH: usize = 4096;
+use skein_schema::json_path::{Node, parse};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,12 +26,10 @@ impl Template {
     /// Parses a template such as `{.status.phase}`.
     ///
     /// # Errors
-    /// When client-go would not parse it, or when it is longer than [`MAX_LENGTH`].
+    /// When client-go would not parse it, or when it is longer than
+    /// [`skein_schema::json_path::MAX_LENGTH`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        if text.len() > MAX_LENGTH {
-            return Err(ParseError::TooLong);
-        }
-        parse::parse(text).map(|nodes| Self { nodes })
+        parse(text).map(|nodes| Self { nodes })
     }
 
     /// What each part of the template finds in `object`. A field that is not there finds nothing,

@@ -139,7 +139,7 @@ pub fn release(obsolete: &Obsolete, live: Option<&Map<String, Value>>, owner: &O
         .is_some_and(|others| others.iter().any(is_work));
     if obsolete.keep || shared {
         return Release::Disown {
-            patch: owners_patch(live, others),
+            patch: owners_patch(live, &others),
         };
     }
     if metadata(live, "uid") != Some(&obsolete.resource.uid) {
@@ -162,7 +162,7 @@ pub fn own_patch(live: &Map<String, Value>, owner: &Owner) -> Option<Value> {
     }
     let mut references = references(live).to_vec();
     references.push(owner.reference());
-    Some(owners_patch(live, Value::Array(references)))
+    Some(owners_patch(live, &Value::Array(references)))
 }
 
 /// The owner references without the given one; `None` if that is not among them.
@@ -180,7 +180,7 @@ pub(crate) fn without(live: &Map<String, Value>, owner: &Owner) -> Option<Value>
     ))
 }
 
-fn owners_patch(live: &Map<String, Value>, references: Value) -> Value {
+fn owners_patch(live: &Map<String, Value>, references: &Value) -> Value {
     let mut patch = json!({"ownerReferences": references});
     for key in ["uid", "resourceVersion"] {
         if let Some(text) = metadata(live, key) {

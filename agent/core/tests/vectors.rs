@@ -1,6 +1,8 @@
 //! OCM's answers, case by case. `vectors/*.jsonl` has the cases; a case whose answer differs here
 //! on purpose is named in `DIFFERENCES` with its rule in `docs/ocm-differences.md`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "vectors/feedback.rs"]
 mod feedback;
 
@@ -22,6 +24,7 @@ struct Case {
 }
 
 impl Case {
+    #[allow(dead_code)]
     fn has(&self, tag: &str) -> bool {
         self.tags.iter().any(|t| t == tag)
     }
@@ -82,7 +85,7 @@ fn check(
             (Ok(()), false) => agreed += 1,
             (Err(_), true) => {}
             (Ok(()), true) => {
-                failed.push(format!("{}: agrees, but is named a difference", case.id))
+                failed.push(format!("{}: agrees, but is named a difference", case.id));
             }
             (Err(why), false) => failed.push(format!("{} {:?}: {why}", case.id, case.tags)),
         }

@@ -1,8 +1,16 @@
 //! The fields that everybody wants of well-known kinds.
 
+/// Group, version, kind, and the values of the kind by name and path.
+type Rule = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
 /// Name of the value and its path, per kind. Group and version must match exactly, as in OCM;
 /// StatefulSet is Skein's own addition.
-const RULES: &[(&str, &str, &str, &[(&str, &str)])] = &[
+const RULES: &[Rule] = &[
     (
         "apps",
         "v1",

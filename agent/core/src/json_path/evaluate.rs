@@ -1,8 +1,8 @@
 //! Walks a template over an object.
 
-use super::parse::{EXISTS, Node, Slice};
 use super::value::{Found, Kind};
 use serde_json::{Map, Value};
+use skein_schema::json_path::{EXISTS, Node, Slice};
 use std::cmp::Ordering;
 
 /// Most values that one evaluation may touch: unions and descents multiply.

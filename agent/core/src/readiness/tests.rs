@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "tables of json! values")]
+
 use super::*;
 use serde_json::json;
 
