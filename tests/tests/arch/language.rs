@@ -36,8 +36,10 @@ fn only_subject_rs_spells_subjects_and_streams() {
         if short(&path) == "schema/src/subject.rs" {
             continue;
         }
+        // The servers' own API is spoken by the one crate that knows NATS.
+        let knows_nats = short(&path).starts_with("nats/src/");
         for word in words {
-            if spells_a_subject(&word.text) {
+            if spells_a_subject(&word.text) && !(knows_nats && word.text.starts_with("\"$JS.")) {
                 breaches.push(format!("{}:{}: {}", short(&path), word.line, word.text));
             }
         }
