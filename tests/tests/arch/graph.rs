@@ -1,10 +1,9 @@
 //! Arrows: a crate may only know crates below it, and the pure crates nothing that does I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, PackageId};
-
-use crate::source::{assert_none, folder, members, metadata};
+use crate::source::{assert_none, folder, members, root};
 
 /// Every crate with all it may depend on, lowest level first. A new arrow is a decision: it gets
 /// a page in `docs/decisions/`.
@@ -154,37 +153,24 @@ fn every_member_takes_the_workspace_lints() {
     assert_none("manifests without `[lints] workspace = true`:", &breaches);
 }
 
-/// The names of all crates that a member needs at run time, however far down.
+/// The names of all crates that a member needs at run time, however far down, when it is built
+/// alone: what other members switch on does not count.
 fn normal_closure(name: &str) -> BTreeSet<String> {
-    let metadata = metadata();
-    let resolve = metadata.resolve.as_ref().expect("cargo metadata resolves");
-    let nodes: BTreeMap<&PackageId, _> =
-        resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let Some(start) = members().get(name).map(|package| &package.id) else {
-        panic!("{name} is not a member of the workspace");
-    };
-    let mut reached = BTreeSet::new();
-    let mut waiting = vec![start];
-    while let Some(id) = waiting.pop() {
-        for next in &nodes[id].deps {
-            let normal = next.dep_kinds.iter().any(|kind| {
-                kind.kind == DependencyKind::Normal && kind.target.as_ref().is_none_or(runs_here)
-            });
-            if normal && reached.insert(&next.pkg) {
-                waiting.push(&next.pkg);
-            }
-        }
-    }
-    reached
-        .into_iter()
-        .map(|id| metadata[id].name.to_string())
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tree = Command::new(cargo)
+        .args(["tree", "--locked", "--edges", "normal", "--prefix", "none"])
+        .args(["--package", name])
+        .current_dir(root())
+        .output()
+        .expect("cargo tree runs");
+    let text = String::from_utf8(tree.stdout).expect("cargo writes UTF-8");
+    assert!(
+        tree.status.success(),
+        "cargo tree -p {name}: {}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    text.lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
         .collect()
-}
-
-/// Leaves out what only other platforms pull in.
-fn runs_here(platform: &cargo_metadata::cargo_platform::Platform) -> bool {
-    let text = platform.to_string();
-    !["wasm", "windows", "hermit", "wasi", "uefi"]
-        .iter()
-        .any(|other| text.contains(other))
 }
