@@ -106,7 +106,6 @@ macro_rules! commands {
 
 commands! {
     Up => up,
-    Init => init,
     Token => token,
     Join => join,
     Accept => accept,

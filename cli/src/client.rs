@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use skein_nats::{ConnectError, Connection, Credentials, Headers, Message, RequestError, Retry, Settings, TlsFiles};
+use skein_nats::connect::{self, ConnectError, RequestError, Retry, Tls};
+use skein_nats::{Connection, Credentials, Headers, Message, Settings};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::command::{Change, Command, CommandMessage, CommandResult};
 use skein_schema::digest::Digest;
@@ -21,6 +22,8 @@ use crate::error::{CliError, CliResult};
 
 /// How long a hub may be silent within an answer before we call it gone.
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long we wait for the next change of something that may never change again.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A connection to a hub as one user.
 pub(crate) struct Client {
@@ -33,7 +36,6 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) change: Change,
-    pub(crate) sequence: Option<u64>,
     pub(crate) object: Option<serde_json::Value>,
     pub(crate) credential: Option<String>,
     pub(crate) warnings: Vec<String>,
@@ -55,9 +57,9 @@ impl Client {
         );
         settings.connect_timeout = timeout;
         settings.request_timeout = timeout;
-        settings.retry = Retry::NoReconnectAfterRefusal;
-        settings.tls = context.certificate_authority.clone().map(TlsFiles::authority);
-        let connection = skein_nats::connect(settings).await.map_err(|error| connect_error(context, &error))?;
+        settings.retry = Retry::No;
+        settings.tls = authority(context)?.map(|pem| Tls { authority: Some(pem), client: None });
+        let connection = connect::connect(&settings).await.map_err(|error| connect_error(context, &error))?;
         Ok(Self { connection, user: context.user.clone(), timeout })
     }
 
@@ -94,8 +96,8 @@ impl Client {
             .with_hint(format!("the command {id} has passed its deadline and will not be carried out; `skein doctor` looks for the cause"))),
         };
         match from_body(&message)? {
-            CommandResult::Done { change, sequence, object, credential, warnings } => {
-                Ok(Done { change, sequence, object, credential, warnings })
+            CommandResult::Done { change, object, credential, warnings, .. } => {
+                Ok(Done { change, object, credential, warnings })
             }
             CommandResult::Refused(refusal) => Err(refusal.into()),
         }
@@ -111,7 +113,7 @@ impl Client {
             .request_many(&subject::query(&self.user, query.what()), headers, body)
             .await
             .map_err(|error| request_error(&error, "the question was not answered"))?;
-        Ok(Answers { stream: Box::pin(stream), endless, first: true })
+        Ok(Answers { stream, endless, first: true })
     }
 
     /// How long the bus takes for one round trip, and nothing else.
@@ -149,7 +151,7 @@ impl Client {
 
 /// The answers to one question.
 pub(crate) struct Answers {
-    stream: futures::stream::BoxStream<'static, Message>,
+    stream: connect::Answers,
     endless: bool,
     first: bool,
 }
@@ -157,17 +159,10 @@ pub(crate) struct Answers {
 impl Answers {
     /// The next answer; `None` after the last one.
     pub(crate) async fn next(&mut self) -> CliResult<Option<Answer>> {
-        let silent = || {
-            CliError::new(Code::NoHub, "the hub has stopped answering").with_hint("`skein doctor` looks for the cause")
-        };
         // A watch may be silent as long as nothing changes; its first answer may not.
-        let message = if self.endless && !self.first {
-            self.stream.next().await
-        } else {
-            tokio::time::timeout(SILENCE, self.stream.next()).await.map_err(|_| silent())?
-        };
+        let patience = if self.endless && !self.first { FOREVER } else { SILENCE };
         self.first = false;
-        let Some(message) = message else { return Err(silent()) };
+        let message = self.stream.next(patience).await.map_err(|error| request_error(&error, "the hub has stopped answering"))?;
         match from_body(&message)? {
             Answer::End { .. } => Ok(None),
             Answer::Refused(refusal) => Err(refusal.into()),
@@ -183,6 +178,14 @@ impl Answers {
         }
         Ok(answers)
     }
+}
+
+/// PEM of the authority that the context names, if it does.
+pub(crate) fn authority(context: &Context) -> CliResult<Option<String>> {
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| CliError::io(&format!("read {}", path.display()), &error))
+    };
+    context.certificate_authority.as_ref().map(read).transpose()
 }
 
 /// An answer of another kind than the question asks for: a hub of another version.
@@ -228,7 +231,7 @@ fn connect_error(context: &Context, error: &ConnectError) -> CliError {
 
 fn request_error(error: &RequestError, consequence: &str) -> CliError {
     match error {
-        RequestError::NoResponders => CliError::new(Code::NoHub, format!("no hub is there: {consequence}"))
+        RequestError::NobodyThere { .. } => CliError::new(Code::NoHub, format!("no hub is there: {consequence}"))
             .with_hint("the bus runs, but no hub is connected to it; `skein doctor` tells more"),
         other => CliError::new(Code::Unreachable, consequence).because(other),
     }

@@ -15,8 +15,7 @@ use skein_schema::name::{ClusterName, SetName, TokenName};
 use skein_schema::query::{Answer, Query, TokenView};
 
 use crate::cli::Global;
-use crate::client::unexpected;
-use crate::context::Context;
+use crate::client::{authority, unexpected};
 use crate::error::{CliError, CliResult};
 use crate::output::{Format, note, pretty_json, print, table::Table, to_value, yaml};
 use crate::{app, moment};
@@ -156,13 +155,6 @@ impl Create {
 fn random_name() -> CliResult<TokenName> {
     let id = app::new_id().simple().to_string();
     TokenName::new(format!("token-{}", &id[id.len() - 10..])).map_err(|error| CliError::argument(error.to_string()))
-}
-
-fn authority(context: &Context) -> CliResult<Option<String>> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| CliError::io(&format!("read {}", path.display()), &error))
-    };
-    context.certificate_authority.as_ref().map(read).transpose()
 }
 
 fn write_private(path: &Path, text: &str) -> CliResult<()> {

@@ -1,6 +1,6 @@
 //! Tables as kubectl prints them: upper-case headings, columns three spaces apart, no frame.
 
-use comfy_table::{ContentArrangement, TableComponent};
+use comfy_table::{ContentArrangement, presets};
 
 /// A table under construction.
 pub(crate) struct Table {
@@ -23,9 +23,7 @@ impl Table {
     /// The table's text, with or without its heading.
     pub(crate) fn render(self, heading: bool) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_style(TableComponent::VerticalLines, ' ');
-        table.remove_style(TableComponent::VerticalLines);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if heading {
             table.set_header(&self.headings);
         }
