@@ -106,6 +106,7 @@ macro_rules! commands {
 
 commands! {
     Up => up,
+    Init => init,
     Token => token,
     Join => join,
     Accept => accept,

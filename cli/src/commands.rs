@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod label;
 pub(crate) mod replay;

@@ -5,6 +5,7 @@
 
 mod app;
 mod ask;
+mod authority;
 mod cli;
 mod client;
 mod commands;
@@ -17,6 +18,7 @@ mod removal;
 mod seal;
 mod change;
 mod keyed;
+mod private;
 mod program;
 mod wait;
 

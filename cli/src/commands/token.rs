@@ -1,8 +1,7 @@
 //! `skein token`.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -18,7 +17,7 @@ use crate::cli::Global;
 use crate::client::{authority, unexpected};
 use crate::error::{CliError, CliResult};
 use crate::output::{Format, note, pretty_json, print, table::Table, to_value, yaml};
-use crate::{app, moment};
+use crate::{app, moment, private};
 
 /// Mint, list and revoke join tokens
 ///
@@ -139,7 +138,9 @@ impl Create {
         let line = format!("{}\n", token.encode());
         match &self.output_file {
             Some(path) => {
-                write_private(path, &line)?;
+                private::write(path, &line).map_err(|error| {
+                    error.with_hint("the token exists: revoke it with `skein token revoke`, or mint another")
+                })?;
                 note(&format!("token/{name} created, valid until {expires_at}, written to {}", path.display()));
             }
             None => {
@@ -155,20 +156,6 @@ impl Create {
 fn random_name() -> CliResult<TokenName> {
     let id = app::new_id().simple().to_string();
     TokenName::new(format!("token-{}", &id[id.len() - 10..])).map_err(|error| CliError::argument(error.to_string()))
-}
-
-fn write_private(path: &Path, text: &str) -> CliResult<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| {
-            CliError::io(&format!("write {}", path.display()), &error)
-                .with_hint("the token exists: revoke it with `skein token revoke`, or mint another")
-        })
 }
 
 async fn list(global: &Global, output: &Format) -> CliResult<()> {

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "127.0.0.1:4222", value_name = "ADDRESS")]
     listen: String,
     /// Where the hub serves health and metrics; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8222", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:9480", value_name = "ADDRESS")]
     http: String,
     /// The name of the context that is made
     #[arg(long, default_value = "local", value_name = "NAME")]
