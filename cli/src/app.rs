@@ -24,7 +24,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(source) => return fail(&CliError::io("start the runtime", &source)),
     };
@@ -42,13 +45,16 @@ fn fail(error: &CliError) -> ExitCode {
 }
 
 /// The time now.
-#[allow(clippy::disallowed_methods, reason = "the composition root owns the clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the composition root owns the clock"
+)]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// A new id for a command or a trace.
-#[allow(clippy::disallowed_methods, reason = "the composition root makes ids")]
+#[expect(clippy::disallowed_methods, reason = "the composition root makes ids")]
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
 }

@@ -26,19 +26,24 @@ pub(crate) fn kind(text: &str) -> CliResult<KindName> {
 
 /// All kinds, as they are asked for.
 pub(crate) fn kinds() -> String {
-    let plurals: Vec<&str> = KindName::ALL.iter().map(|kind| kind.info().plural).collect();
+    let plurals: Vec<&str> = KindName::ALL
+        .iter()
+        .map(|kind| kind.info().plural)
+        .collect();
     plurals.join(", ")
 }
 
 /// A checked object name.
 pub(crate) fn name(text: &str) -> CliResult<ObjectName> {
-    ObjectName::new(text).map_err(|error| CliError::new(Code::InvalidName, format!("name {text:?}")).because(&error))
+    ObjectName::new(text)
+        .map_err(|error| CliError::new(Code::InvalidName, format!("name {text:?}")).because(&error))
 }
 
 /// A checked cluster name.
 pub(crate) fn cluster(text: &str) -> CliResult<ClusterName> {
-    ClusterName::new(text)
-        .map_err(|error| CliError::new(Code::InvalidName, format!("cluster name {text:?}")).because(&error))
+    ClusterName::new(text).map_err(|error| {
+        CliError::new(Code::InvalidName, format!("cluster name {text:?}")).because(&error)
+    })
 }
 
 /// Checked cluster names.
@@ -59,7 +64,11 @@ pub(crate) fn key_of(document: &Document, workspace: &Workspace) -> CliResult<Ob
     })?;
     let workspace = match text(&document.value, &["metadata", "namespace"]) {
         Some(namespace) => Workspace::new(namespace).map_err(|error| {
-            of(CliError::new(Code::InvalidName, format!("metadata.namespace {namespace:?}")).because(&error))
+            of(CliError::new(
+                Code::InvalidName,
+                format!("metadata.namespace {namespace:?}"),
+            )
+            .because(&error))
         })?,
         None => workspace.clone(),
     };
@@ -89,11 +98,18 @@ pub(crate) fn keys(words: &[String], workspace: &Workspace) -> CliResult<Vec<Obj
             .collect();
     }
     if slashed > 0 {
-        return Err(CliError::argument("KIND NAME and KIND/NAME cannot be mixed"));
+        return Err(CliError::argument(
+            "KIND NAME and KIND/NAME cannot be mixed",
+        ));
     }
-    let (of, names) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let (of, names) = words
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let kind = kind(of)?;
-    names.iter().map(|name| key(kind, workspace, name)).collect()
+    names
+        .iter()
+        .map(|name| key(kind, workspace, name))
+        .collect()
 }
 
 /// An object as errors call it: `ManagedCluster "c1"`.
@@ -122,7 +138,11 @@ pub(crate) async fn get(client: &Client, key: &ObjectKey, at: Option<At>) -> Cli
 
 /// The objects that `selection` selects.
 pub(crate) async fn list(client: &Client, selection: Selection) -> CliResult<Vec<Value>> {
-    let answers = client.query(&Query::Get(selection)).await?.collect().await?;
+    let answers = client
+        .query(&Query::Get(selection))
+        .await?
+        .collect()
+        .await?;
     answers
         .into_iter()
         .map(|answer| match answer {
@@ -134,21 +154,43 @@ pub(crate) async fn list(client: &Client, selection: Selection) -> CliResult<Vec
 
 /// The error for an object that is not there.
 pub(crate) fn not_found(key: &ObjectKey) -> CliError {
-    let place = key.workspace.as_ref().map(|w| format!(" in namespace {w}")).unwrap_or_default();
-    CliError::new(Code::NotFound, format!("{} {:?} not found{place}", key.kind.info().plural, key.name.as_str()))
-        .with_hint(format!("`skein get {}{}` lists what is there", key.kind.info().plural, if place.is_empty() { "" } else { " -A" }))
+    let place = key
+        .workspace
+        .as_ref()
+        .map(|w| format!(" in namespace {w}"))
+        .unwrap_or_default();
+    CliError::new(
+        Code::NotFound,
+        format!(
+            "{} {:?} not found{place}",
+            key.kind.info().plural,
+            key.name.as_str()
+        ),
+    )
+    .with_hint(format!(
+        "`skein get {}{}` lists what is there",
+        key.kind.info().plural,
+        if place.is_empty() { "" } else { " -A" }
+    ))
 }
 
 /// The text at a path of object members, or nothing.
 pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> Option<&'a str> {
-    path.iter().try_fold(object, |value, name| value.get(name))?.as_str()
+    path.iter()
+        .try_fold(object, |value, name| value.get(name))?
+        .as_str()
 }
 
 /// The ledger sequence that last touched `object`.
 pub(crate) fn resource_version(object: &Value) -> CliResult<u64> {
     text(object, &["metadata", "resourceVersion"])
         .and_then(|version| version.parse().ok())
-        .ok_or_else(|| CliError::new(Code::Internal, "the hub sent an object without resourceVersion"))
+        .ok_or_else(|| {
+            CliError::new(
+                Code::Internal,
+                "the hub sent an object without resourceVersion",
+            )
+        })
 }
 
 #[cfg(test)]
@@ -157,15 +199,30 @@ mod tests {
 
     fn keys_of(words: &[&str]) -> CliResult<Vec<String>> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Ok(keys(&words, &Workspace::new("c1").unwrap())?.iter().map(ToString::to_string).collect())
+        Ok(keys(&words, &Workspace::new("c1").unwrap())?
+            .iter()
+            .map(ToString::to_string)
+            .collect())
     }
 
     #[test]
     fn objects_are_named_as_for_kubectl() {
-        assert_eq!(keys_of(&["manifestworks", "web", "db"]).unwrap(), ["manifestworks/c1/web", "manifestworks/c1/db"]);
-        assert_eq!(keys_of(&["managedcluster/c1", "ns/team-a"]).unwrap(), ["managedclusters/c1", "namespaces/team-a"]);
-        assert_eq!(keys_of(&["manifestwork/web", "db"]).unwrap_err().code(), Code::InvalidArgument);
-        assert_eq!(keys_of(&["pods", "x"]).unwrap_err().code(), Code::UnknownKind);
+        assert_eq!(
+            keys_of(&["manifestworks", "web", "db"]).unwrap(),
+            ["manifestworks/c1/web", "manifestworks/c1/db"]
+        );
+        assert_eq!(
+            keys_of(&["managedcluster/c1", "ns/team-a"]).unwrap(),
+            ["managedclusters/c1", "namespaces/team-a"]
+        );
+        assert_eq!(
+            keys_of(&["manifestwork/web", "db"]).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+        assert_eq!(
+            keys_of(&["pods", "x"]).unwrap_err().code(),
+            Code::UnknownKind
+        );
         assert_eq!(keys_of(&["ns", "*"]).unwrap_err().code(), Code::InvalidName);
     }
 }

@@ -1,6 +1,9 @@
 //! The authority that signs the bus servers' certificates.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use skein_schema::code::Code;
 
 use crate::error::{CliError, CliResult};
@@ -22,14 +25,19 @@ impl Authority {
     pub(crate) fn new() -> CliResult<Self> {
         let make = || {
             let mut params = CertificateParams::default();
-            params.distinguished_name.push(DnType::CommonName, "Skein bus authority");
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "Skein bus authority");
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             CertifiedIssuer::self_signed(params, KeyPair::generate()?)
         };
         let issuer = make().map_err(|error| failed("the authority", &error))?;
         let certificate = issuer.pem();
-        Ok(Self { issuer, certificate })
+        Ok(Self {
+            issuer,
+            certificate,
+        })
     }
 
     /// The authority's own certificate, PEM.
@@ -47,10 +55,16 @@ impl Authority {
         let make = || {
             let mut params = CertificateParams::new(vec![host.to_owned()])?;
             params.distinguished_name.push(DnType::CommonName, host);
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+            params.extended_key_usages = vec![
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ];
             let key = KeyPair::generate()?;
             let certificate = params.signed_by(&key, &self.issuer)?;
-            Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
+            Ok(Issued {
+                certificate: certificate.pem(),
+                key: key.serialize_pem(),
+            })
         };
         make().map_err(|error: rcgen::Error| failed(&format!("the certificate of {host}"), &error))
     }
@@ -68,7 +82,13 @@ mod tests {
     fn hosts_and_addresses_get_certificates_and_nonsense_does_not() {
         let authority = Authority::new().unwrap();
         for host in ["nats.example.com", "10.0.0.1", "::1"] {
-            assert!(authority.issue(host).unwrap().certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+            assert!(
+                authority
+                    .issue(host)
+                    .unwrap()
+                    .certificate
+                    .starts_with("-----BEGIN CERTIFICATE-----")
+            );
         }
         assert!(authority.issue("näts").is_err());
     }

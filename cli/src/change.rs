@@ -28,7 +28,9 @@ pub(crate) async fn change(
     let mut tries = 0;
     loop {
         let object = ask::get(client, key, None).await?;
-        let Some(patch) = patch(&object)? else { return Ok(None) };
+        let Some(patch) = patch(&object)? else {
+            return Ok(None);
+        };
         let command = Command::Patch {
             key: key.clone(),
             patch,

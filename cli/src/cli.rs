@@ -18,7 +18,12 @@ use crate::moment;
 /// Commands go to a hub, which decides, records what happened and tells the clusters. Open Cluster
 /// Management's YAML works unchanged.
 #[derive(Debug, Parser)]
-#[command(name = "skein", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "skein",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -30,10 +35,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The context to use instead of the current one
-    #[arg(long, global = true, env = "SKEIN_CONTEXT", value_name = "NAME", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "SKEIN_CONTEXT",
+        value_name = "NAME",
+        help_heading = "Global options"
+    )]
     pub(crate) context: Option<String>,
     /// The configuration file with the contexts [default: ~/.config/skein/config.yaml]
-    #[arg(long, global = true, env = "SKEIN_CONFIG", value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "SKEIN_CONFIG",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// How long to wait for the bus and for the hub's decision
     #[arg(long, global = true, default_value = "30s", value_parser = moment::parse_wait, value_name = "DURATION", help_heading = "Global options")]
@@ -51,7 +68,9 @@ impl Global {
     /// The chosen context.
     pub(crate) fn chosen(&self) -> CliResult<Context> {
         let (_, config) = self.load()?;
-        config.context(self.context.as_deref()).map(|(_, context)| context.clone())
+        config
+            .context(self.context.as_deref())
+            .map(|(_, context)| context.clone())
     }
 
     /// A client of the chosen context's hub.
@@ -64,7 +83,12 @@ impl Global {
 #[derive(Debug, Args)]
 pub(crate) struct InWorkspace {
     /// The workspace (namespace) [default: the context's, else `default`]
-    #[arg(short = 'n', long = "namespace", visible_alias = "workspace", value_name = "NAMESPACE")]
+    #[arg(
+        short = 'n',
+        long = "namespace",
+        visible_alias = "workspace",
+        value_name = "NAMESPACE"
+    )]
     pub(crate) namespace: Option<Workspace>,
 }
 
@@ -81,7 +105,9 @@ impl InWorkspace {
     pub(crate) fn or_default(&self) -> CliResult<Workspace> {
         match self.namespace.clone() {
             Some(workspace) => Ok(workspace),
-            None => Workspace::new("default").map_err(|error| CliError::argument(error.to_string())),
+            None => {
+                Workspace::new("default").map_err(|error| CliError::argument(error.to_string()))
+            }
         }
     }
 }

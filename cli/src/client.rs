@@ -46,8 +46,11 @@ impl Client {
     pub(crate) async fn connect(context: &Context, timeout: Duration) -> CliResult<Self> {
         let credentials = &context.credentials;
         if let Err(error) = std::fs::metadata(credentials) {
-            return Err(CliError::io(&format!("read the credentials {}", credentials.display()), &error)
-                .with_hint("the context names this file; `skein context show` prints it"));
+            return Err(CliError::io(
+                &format!("read the credentials {}", credentials.display()),
+                &error,
+            )
+            .with_hint("the context names this file; `skein context show` prints it"));
         }
         let mut settings = Settings::new(
             context.servers.clone(),
@@ -58,9 +61,18 @@ impl Client {
         settings.connect_timeout = timeout;
         settings.request_timeout = timeout;
         settings.retry = Retry::No;
-        settings.tls = authority(context)?.map(|pem| Tls { authority: Some(pem), client: None });
-        let connection = connect::connect(&settings).await.map_err(|error| connect_error(context, &error))?;
-        Ok(Self { connection, user: context.user.clone(), timeout })
+        settings.tls = authority(context)?.map(|pem| Tls {
+            authority: Some(pem),
+            client: None,
+        });
+        let connection = connect::connect(&settings)
+            .await
+            .map_err(|error| connect_error(context, &error))?;
+        Ok(Self {
+            connection,
+            user: context.user.clone(),
+            timeout,
+        })
     }
 
     /// Sends `command` and waits for its result.
@@ -68,7 +80,9 @@ impl Client {
         let id = app::new_id();
         let verb = command.verb();
         let message = CommandMessage {
-            deadline_seconds: u32::try_from(self.timeout.as_secs()).unwrap_or(u32::MAX).max(1),
+            deadline_seconds: u32::try_from(self.timeout.as_secs())
+                .unwrap_or(u32::MAX)
+                .max(1),
             command,
         };
         let body = to_body(&message)?;
@@ -77,12 +91,16 @@ impl Client {
             .connection
             .subscribe(&subject::result(&self.user, id))
             .await
-            .map_err(|error| CliError::new(Code::Unreachable, "cannot listen for the result").because(&error))?;
+            .map_err(|error| {
+                CliError::new(Code::Unreachable, "cannot listen for the result").because(&error)
+            })?;
         // The first answer is the bus's: the command is stored and cannot be lost any more.
         self.connection
             .request(&subject::command(&self.user, verb), headers, body)
             .await
-            .map_err(|error| request_error(&error, "the command was not stored; nothing has changed"))?;
+            .map_err(|error| {
+                request_error(&error, "the command was not stored; nothing has changed")
+            })?;
         let result = tokio::time::timeout(self.timeout, results.next()).await;
         let message = match result {
             Ok(Some(message)) => message,
@@ -96,32 +114,49 @@ impl Client {
             .with_hint(format!("the command {id} has passed its deadline and will not be carried out; `skein doctor` looks for the cause"))),
         };
         match from_body(&message)? {
-            CommandResult::Done { change, object, credential, warnings, .. } => {
-                Ok(Done { change, object, credential, warnings })
-            }
+            CommandResult::Done {
+                change,
+                object,
+                credential,
+                warnings,
+                ..
+            } => Ok(Done {
+                change,
+                object,
+                credential,
+                warnings,
+            }),
             CommandResult::Refused(refusal) => Err(refusal.into()),
         }
     }
 
     /// Asks `query`; the answers come through [`Answers::next`].
     pub(crate) async fn query(&self, query: &Query) -> CliResult<Answers> {
-        let endless = matches!(query, Query::Watch(_)) || matches!(query, Query::Events(filter) if filter.follow);
+        let endless = matches!(query, Query::Watch(_))
+            || matches!(query, Query::Events(filter) if filter.follow);
         let body = to_body(query)?;
-        let headers = self.envelope(app::new_id(), &format!("skein.query.{}.v1", query.what()), &body);
+        let headers = self.envelope(
+            app::new_id(),
+            &format!("skein.query.{}.v1", query.what()),
+            &body,
+        );
         let stream = self
             .connection
             .request_many(&subject::query(&self.user, query.what()), headers, body)
             .await
             .map_err(|error| request_error(&error, "the question was not answered"))?;
-        Ok(Answers { stream, endless, first: true })
+        Ok(Answers {
+            stream,
+            endless,
+            first: true,
+        })
     }
 
     /// How long the bus takes for one round trip, and nothing else.
     pub(crate) async fn round_trip(&self) -> CliResult<()> {
-        self.connection
-            .flush()
-            .await
-            .map_err(|error| CliError::new(Code::Unreachable, "the bus does not answer").because(&error))
+        self.connection.flush().await.map_err(|error| {
+            CliError::new(Code::Unreachable, "the bus does not answer").because(&error)
+        })
     }
 
     fn envelope(&self, id: Uuid, kind: &str, body: &Bytes) -> Headers {
@@ -160,9 +195,17 @@ impl Answers {
     /// The next answer; `None` after the last one.
     pub(crate) async fn next(&mut self) -> CliResult<Option<Answer>> {
         // A watch may be silent as long as nothing changes; its first answer may not.
-        let patience = if self.endless && !self.first { FOREVER } else { SILENCE };
+        let patience = if self.endless && !self.first {
+            FOREVER
+        } else {
+            SILENCE
+        };
         self.first = false;
-        let message = self.stream.next(patience).await.map_err(|error| request_error(&error, "the hub has stopped answering"))?;
+        let message = self
+            .stream
+            .next(patience)
+            .await
+            .map_err(|error| request_error(&error, "the hub has stopped answering"))?;
         match from_body(&message)? {
             Answer::End { .. } => Ok(None),
             Answer::Refused(refusal) => Err(refusal.into()),
@@ -183,14 +226,18 @@ impl Answers {
 /// PEM of the authority that the context names, if it does.
 pub(crate) fn authority(context: &Context) -> CliResult<Option<String>> {
     let read = |path: &std::path::PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| CliError::io(&format!("read {}", path.display()), &error))
+        std::fs::read_to_string(path)
+            .map_err(|error| CliError::io(&format!("read {}", path.display()), &error))
     };
     context.certificate_authority.as_ref().map(read).transpose()
 }
 
 /// An answer of another kind than the question asks for: a hub of another version.
 pub(crate) fn unexpected(answer: &Answer) -> CliError {
-    CliError::from(Refusal::new(Code::Internal, format!("the hub answered with something else: {answer:?}")))
+    CliError::from(Refusal::new(
+        Code::Internal,
+        format!("the hub answered with something else: {answer:?}"),
+    ))
 }
 
 fn to_body(value: &impl serde::Serialize) -> CliResult<Bytes> {
@@ -212,12 +259,18 @@ fn connect_error(context: &Context, error: &ConnectError) -> CliError {
     let (code, message, hint) = match error {
         ConnectError::Refused { .. } => (
             Code::Unauthenticated,
-            format!("the bus does not accept the credentials of user {}", context.user),
+            format!(
+                "the bus does not accept the credentials of user {}",
+                context.user
+            ),
             "they may have expired or been revoked: ask an administrator of the hub for new ones",
         ),
         ConnectError::Credentials { .. } => (
             Code::LocalFile,
-            format!("cannot use the credentials {}", context.credentials.display()),
+            format!(
+                "cannot use the credentials {}",
+                context.credentials.display()
+            ),
             "`skein context show` prints which file the context names",
         ),
         _ => (
@@ -231,8 +284,10 @@ fn connect_error(context: &Context, error: &ConnectError) -> CliError {
 
 fn request_error(error: &RequestError, consequence: &str) -> CliError {
     match error {
-        RequestError::NobodyThere { .. } => CliError::new(Code::NoHub, format!("no hub is there: {consequence}"))
-            .with_hint("the bus runs, but no hub is connected to it; `skein doctor` tells more"),
+        RequestError::NobodyThere { .. } => {
+            CliError::new(Code::NoHub, format!("no hub is there: {consequence}"))
+                .with_hint("the bus runs, but no hub is connected to it; `skein doctor` tells more")
+        }
         other => CliError::new(Code::Unreachable, consequence).because(other),
     }
 }

@@ -43,7 +43,11 @@ pub(crate) fn path(flag: Option<&Path>) -> CliResult<PathBuf> {
     if let Some(path) = flag {
         return Ok(path.to_owned());
     }
-    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     home("XDG_CONFIG_HOME")
         .or_else(|| home("HOME").map(|home| home.join(".config")))
         .map(|base| base.join("skein/config.yaml"))
@@ -58,23 +62,29 @@ impl Config {
     pub(crate) fn load(path: &Path) -> CliResult<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(CliError::io(&format!("read {}", path.display()), &error)),
         };
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
         serde_yaml_ng::from_str(&text).map_err(|error| {
-            CliError::new(Code::MalformedDocument, format!("{} is not a configuration", path.display()))
-                .because(&error)
-                .with_hint("mend the file or remove it; `skein context set` writes a new one")
+            CliError::new(
+                Code::MalformedDocument,
+                format!("{} is not a configuration", path.display()),
+            )
+            .because(&error)
+            .with_hint("mend the file or remove it; `skein context set` writes a new one")
         })
     }
 
     /// Writes the file whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> CliResult<()> {
-        let text = serde_yaml_ng::to_string(self)
-            .map_err(|error| CliError::new(Code::Internal, "cannot write the configuration").because(&error))?;
+        let text = serde_yaml_ng::to_string(self).map_err(|error| {
+            CliError::new(Code::Internal, "cannot write the configuration").because(&error)
+        })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let write = || {
             std::fs::create_dir_all(folder)?;
@@ -88,17 +98,27 @@ impl Config {
     /// The context called `name`, or the current one.
     pub(crate) fn context(&self, name: Option<&str>) -> CliResult<(&str, &Context)> {
         let Some(name) = name.or(self.current_context.as_deref()) else {
-            return Err(CliError::new(Code::InvalidArgument, "no context is chosen")
-                .with_hint("start a hub with `skein up`, or choose one with `skein context use NAME`"));
+            return Err(
+                CliError::new(Code::InvalidArgument, "no context is chosen").with_hint(
+                    "start a hub with `skein up`, or choose one with `skein context use NAME`",
+                ),
+            );
         };
-        self.contexts.get_key_value(name).map(|(name, context)| (name.as_str(), context)).ok_or_else(|| {
-            let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
-            let hint = match known[..] {
-                [] => "there is none yet: start a hub with `skein up`".to_owned(),
-                _ => format!("there are: {}", known.join(", ")),
-            };
-            CliError::new(Code::InvalidArgument, format!("there is no context {name:?}")).with_hint(hint)
-        })
+        self.contexts
+            .get_key_value(name)
+            .map(|(name, context)| (name.as_str(), context))
+            .ok_or_else(|| {
+                let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
+                let hint = match known[..] {
+                    [] => "there is none yet: start a hub with `skein up`".to_owned(),
+                    _ => format!("there are: {}", known.join(", ")),
+                };
+                CliError::new(
+                    Code::InvalidArgument,
+                    format!("there is no context {name:?}"),
+                )
+                .with_hint(hint)
+            })
     }
 }
 
@@ -114,7 +134,10 @@ mod tests {
             certificate_authority: None,
             workspace: None,
         };
-        Config { current_context: Some("local".into()), contexts: BTreeMap::from([("local".into(), context)]) }
+        Config {
+            current_context: Some("local".into()),
+            contexts: BTreeMap::from([("local".into(), context)]),
+        }
     }
 
     #[test]
@@ -129,7 +152,11 @@ mod tests {
     #[test]
     fn an_unknown_context_names_the_known_ones() {
         let error = sample().context(Some("prod")).unwrap_err();
-        assert!(error.render().contains("there are: local"), "{}", error.render());
+        assert!(
+            error.render().contains("there are: local"),
+            "{}",
+            error.render()
+        );
         assert_eq!(sample().context(None).unwrap().0, "local");
     }
 
@@ -138,6 +165,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, "currentContexts: x\n").unwrap();
-        assert_eq!(Config::load(&path).unwrap_err().code(), Code::MalformedDocument);
+        assert_eq!(
+            Config::load(&path).unwrap_err().code(),
+            Code::MalformedDocument
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 use serde_json::Value;
 use skein_schema::code::Code;
-use skein_schema::decode::{StrictValue, parse_json};
+use skein_schema::decode::{Problem, StrictValue, parse_json};
 
 use crate::error::{CliError, CliResult};
 
@@ -43,14 +43,21 @@ pub(crate) fn read(sources: &[String], recursive: bool) -> CliResult<Vec<Documen
         }
     }
     if documents.is_empty() {
-        return Err(CliError::new(Code::MalformedDocument, format!("no objects in {}", sources.join(", "))));
+        return Err(CliError::new(
+            Code::MalformedDocument,
+            format!("no objects in {}", sources.join(", ")),
+        ));
     }
     Ok(documents)
 }
 
 /// [`read`], or nothing where no source is named.
 pub(crate) fn read_or_none(sources: &[String], recursive: bool) -> CliResult<Vec<Document>> {
-    if sources.is_empty() { Ok(Vec::new()) } else { read(sources, recursive) }
+    if sources.is_empty() {
+        Ok(Vec::new())
+    } else {
+        read(sources, recursive)
+    }
 }
 
 fn read_file(file: &Path) -> CliResult<String> {
@@ -59,15 +66,23 @@ fn read_file(file: &Path) -> CliResult<String> {
     if size > FILE_MAX {
         return Err(CliError::new(
             Code::TooLarge,
-            format!("{} has {size} bytes, at most {FILE_MAX} are read", file.display()),
+            format!(
+                "{} has {size} bytes, at most {FILE_MAX} are read",
+                file.display()
+            ),
         ));
     }
     std::fs::read_to_string(file).map_err(io)
 }
 
 fn files(path: &Path, recursive: bool) -> CliResult<Vec<PathBuf>> {
-    let io = |path: &Path, error: std::io::Error| CliError::io(&format!("read {}", path.display()), &error);
-    if !std::fs::metadata(path).map_err(|error| io(path, error))?.is_dir() {
+    let io = |path: &Path, error: std::io::Error| {
+        CliError::io(&format!("read {}", path.display()), &error)
+    };
+    if !std::fs::metadata(path)
+        .map_err(|error| io(path, error))?
+        .is_dir()
+    {
         return Ok(vec![path.to_owned()]);
     }
     let mut entries = Vec::new();
@@ -77,7 +92,10 @@ fn files(path: &Path, recursive: bool) -> CliResult<Vec<PathBuf>> {
     entries.sort();
     let mut found = Vec::new();
     for entry in entries {
-        let extension = entry.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let extension = entry
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
         if entry.is_dir() {
             if recursive {
                 found.extend(files(&entry, recursive)?);
@@ -91,20 +109,34 @@ fn files(path: &Path, recursive: bool) -> CliResult<Vec<PathBuf>> {
 
 /// Reads all documents of `text`, which came from `place`. Lists are opened.
 pub(crate) fn parse(place: &str, text: &str) -> CliResult<Vec<Document>> {
-    let values = if text.trim_start().starts_with('{') { json(place, text)? } else { yaml(place, text)? };
+    let values = if text.trim_start().starts_with('{') {
+        json_or_flow(place, text)?
+    } else {
+        yaml(place, text)?
+    };
     let several = values.len() > 1;
     let mut documents = Vec::new();
     for (number, value) in values {
-        let place = if several { format!("{place}, document {number}") } else { place.to_owned() };
+        let place = if several {
+            format!("{place}, document {number}")
+        } else {
+            place.to_owned()
+        };
         open_list(&place, value, &mut documents)?;
     }
     Ok(documents)
 }
 
-fn json(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
+/// JSON, or YAML in flow style, which starts alike.
+fn json_or_flow(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
     // The strict reader refuses an object that has one key twice; the second would win silently.
-    let value = parse_json(text.as_bytes()).map_err(|error| malformed(place, "JSON", &error))?;
-    Ok(vec![(1, value)])
+    match parse_json(text.as_bytes()) {
+        Ok(value) => Ok(vec![(1, value)]),
+        Err(error) if matches!(error.problem, Problem::Syntax { .. }) => {
+            yaml(place, text).map_err(|_| malformed(place, "JSON", &error))
+        }
+        Err(error) => Err(malformed(place, "JSON", &error)),
+    }
 }
 
 fn yaml(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
@@ -121,21 +153,36 @@ fn yaml(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
 }
 
 fn malformed(place: &str, language: &str, error: &(dyn std::error::Error + 'static)) -> CliError {
-    CliError::new(Code::MalformedDocument, format!("{place} is not {language}")).because(error)
+    CliError::new(
+        Code::MalformedDocument,
+        format!("{place} is not {language}"),
+    )
+    .because(error)
 }
 
 fn open_list(place: &str, value: Value, documents: &mut Vec<Document>) -> CliResult<()> {
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !value.is_object() {
-        return Err(CliError::new(Code::MalformedDocument, format!("{place} is not an object"))
-            .with_hint("a document has apiVersion, kind and metadata"));
+        return Err(
+            CliError::new(Code::MalformedDocument, format!("{place} is not an object"))
+                .with_hint("a document has apiVersion, kind and metadata"),
+        );
     }
     if !kind.ends_with("List") {
-        documents.push(Document { place: place.to_owned(), value });
+        documents.push(Document {
+            place: place.to_owned(),
+            value,
+        });
         return Ok(());
     }
     let Some(Value::Array(items)) = value.get("items").cloned() else {
-        return Err(CliError::new(Code::MalformedDocument, format!("{place}: a {kind} has a list of items")));
+        return Err(CliError::new(
+            Code::MalformedDocument,
+            format!("{place}: a {kind} has a list of items"),
+        ));
     };
     for (index, item) in items.into_iter().enumerate() {
         open_list(&format!("{place}, item {}", index + 1), item, documents)?;
@@ -149,13 +196,20 @@ mod tests {
     use serde_json::json;
 
     fn places(text: &str) -> Vec<String> {
-        parse("f", text).unwrap().into_iter().map(|d| d.place).collect()
+        parse("f", text)
+            .unwrap()
+            .into_iter()
+            .map(|d| d.place)
+            .collect()
     }
 
     #[test]
     fn documents_are_numbered_where_there_are_several() {
         assert_eq!(places("kind: A\n"), ["f"]);
-        assert_eq!(places("---\nkind: A\n---\n# empty\n---\nkind: B\n"), ["f, document 1", "f, document 3"]);
+        assert_eq!(
+            places("---\nkind: A\n---\n# empty\n---\nkind: B\n"),
+            ["f, document 1", "f, document 3"]
+        );
         assert_eq!(places(r#"{"kind": "A"}"#), ["f"]);
     }
 
@@ -176,7 +230,11 @@ mod tests {
             ("kind: List\n", "f: a List has a list of items"),
         ] {
             let error = parse("f", text).unwrap_err();
-            assert!(error.render().contains(expected), "{text:?}: {}", error.render());
+            assert!(
+                error.render().contains(expected),
+                "{text:?}: {}",
+                error.render()
+            );
             assert_eq!(error.code(), Code::MalformedDocument);
         }
     }
@@ -184,14 +242,23 @@ mod tests {
     #[test]
     fn a_folder_is_read_by_name_and_not_deeper_unless_asked() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.yaml", "kind: B"), ("a.json", "{\"kind\": \"A\"}"), ("c.txt", "kind: C"), ("d/e.yml", "kind: E")] {
+        for (name, text) in [
+            ("b.yaml", "kind: B"),
+            ("a.json", "{\"kind\": \"A\"}"),
+            ("c.txt", "kind: C"),
+            ("d/e.yml", "kind: E"),
+        ] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
         let kinds = |recursive| -> Vec<Value> {
             let source = folder.path().display().to_string();
-            read(&[source], recursive).unwrap().into_iter().map(|d| d.value["kind"].clone()).collect()
+            read(&[source], recursive)
+                .unwrap()
+                .into_iter()
+                .map(|d| d.value["kind"].clone())
+                .collect()
         };
         assert_eq!(kinds(false), ["A", "B"]);
         assert_eq!(kinds(true), ["A", "B", "E"]);

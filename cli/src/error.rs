@@ -72,7 +72,12 @@ impl CliError {
 
     /// The text that goes to standard error.
     pub(crate) fn render(&self) -> String {
-        let Refusal { code, message, causes, hint } = &self.refusal;
+        let Refusal {
+            code,
+            message,
+            causes,
+            hint,
+        } = &self.refusal;
         let mut text = format!("error: {message}");
         for because in &self.because {
             let _ = write!(text, ": {because}");
@@ -91,7 +96,10 @@ impl CliError {
             let _ = writeln!(text, "hint: {hint}");
         }
         if code.kind() == Kind::Internal {
-            let _ = writeln!(text, "This is a defect of Skein; please report it with this text.");
+            let _ = writeln!(
+                text,
+                "This is a defect of Skein; please report it with this text."
+            );
         }
         text
     }
@@ -104,7 +112,11 @@ impl CliError {
 
 impl From<Refusal> for CliError {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, because: Vec::new(), broken_pipe: false }
+        Self {
+            refusal,
+            because: Vec::new(),
+            broken_pipe: false,
+        }
     }
 }
 
@@ -131,7 +143,14 @@ mod tests {
     fn each_kind_has_its_exit_code() {
         let code = |code| CliError::new(code, "x").exit_code();
         assert_eq!(
-            [Code::NotFound, Code::Conflict, Code::Forbidden, Code::NoHub, Code::Internal].map(code),
+            [
+                Code::NotFound,
+                Code::Conflict,
+                Code::Forbidden,
+                Code::NoHub,
+                Code::Internal
+            ]
+            .map(code),
             [3, 4, 5, 6, 70]
         );
     }

@@ -52,7 +52,8 @@ impl KeyedArguments {
     pub(crate) async fn run(self, global: &Global, member: Member) -> CliResult<ExitCode> {
         let (objects, changes) = split(&self.words)?;
         if changes.is_empty() && !self.list {
-            return Err(CliError::argument("nothing to change").with_hint("write KEY=VALUE to set, KEY- to remove, or --list"));
+            return Err(CliError::argument("nothing to change")
+                .with_hint("write KEY=VALUE to set, KEY- to remove, or --list"));
         }
         let workspace = self.workspace.resolve(&global.chosen()?)?;
         let client = global.connect().await?;
@@ -61,7 +62,12 @@ impl KeyedArguments {
             let label = format!("{}/{}", qualified(key.kind), key.name);
             if self.list {
                 let object = ask::get(&client, key, None).await?;
-                for (name, value) in object.pointer(&format!("/metadata/{}", member.name)).and_then(Value::as_object).into_iter().flatten() {
+                for (name, value) in object
+                    .pointer(&format!("/metadata/{}", member.name))
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                {
                     print(&format!("{name}={}\n", value.as_str().unwrap_or_default()))?;
                 }
                 continue;
@@ -70,19 +76,41 @@ impl KeyedArguments {
                 patch(object, member, &changes, self.overwrite).map_err(|error| error.at(&label))
             })
             .await?;
-            let dry = if self.dry_run { " (server dry run)" } else { "" };
-            print(&format!("{label} {}{dry}\n", if done.is_some() { member.done } else { "unchanged" }))?;
+            let dry = if self.dry_run {
+                " (server dry run)"
+            } else {
+                ""
+            };
+            print(&format!(
+                "{label} {}{dry}\n",
+                if done.is_some() {
+                    member.done
+                } else {
+                    "unchanged"
+                }
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn keys(&self, client: &crate::client::Client, objects: &[String], workspace: &Workspace) -> CliResult<Vec<ObjectKey>> {
+    async fn keys(
+        &self,
+        client: &crate::client::Client,
+        objects: &[String],
+        workspace: &Workspace,
+    ) -> CliResult<Vec<ObjectKey>> {
         if !self.all && self.selector.is_none() {
             let keys = ask::keys(objects, workspace)?;
-            return if keys.is_empty() { Err(CliError::argument("name at least one object")) } else { Ok(keys) };
+            return if keys.is_empty() {
+                Err(CliError::argument("name at least one object"))
+            } else {
+                Ok(keys)
+            };
         }
         let [of] = objects else {
-            return Err(CliError::argument("--all and --selector take one kind and no names"));
+            return Err(CliError::argument(
+                "--all and --selector take one kind and no names",
+            ));
         };
         let kind = ask::kind(of)?;
         let selection = Selection {
@@ -98,7 +126,13 @@ impl KeyedArguments {
         }
         found
             .iter()
-            .map(|object| ask::key(kind, workspace, ask::text(object, &["metadata", "name"]).unwrap_or_default()))
+            .map(|object| {
+                ask::key(
+                    kind,
+                    workspace,
+                    ask::text(object, &["metadata", "name"]).unwrap_or_default(),
+                )
+            })
             .collect()
     }
 }
@@ -113,24 +147,36 @@ fn split(words: &[String]) -> CliResult<(Vec<String>, Changes)> {
         let change = match (word.split_once('='), word.strip_suffix('-')) {
             (Some((key, value)), _) => (key.to_owned(), Some(value.to_owned())),
             (None, Some(key)) => (key.to_owned(), None),
-            (None, None) => return Err(CliError::argument(format!("{word:?} stands after a change; objects come first"))),
+            (None, None) => {
+                return Err(CliError::argument(format!(
+                    "{word:?} stands after a change; objects come first"
+                )));
+            }
         };
         if change.0.is_empty() || changes.iter().any(|(key, _)| *key == change.0) {
-            return Err(CliError::argument(format!("{word:?}: each key once, and not empty")));
+            return Err(CliError::argument(format!(
+                "{word:?}: each key once, and not empty"
+            )));
         }
         changes.push(change);
     }
     Ok((objects.to_vec(), changes))
 }
 
-fn patch(object: &Value, member: Member, changes: &Changes, overwrite: bool) -> CliResult<Option<Value>> {
+fn patch(
+    object: &Value,
+    member: Member,
+    changes: &Changes,
+    overwrite: bool,
+) -> CliResult<Option<Value>> {
     let present = |key: &str| ask::text(object, &["metadata", member.name, key]);
     let mut wanted = Map::new();
     for (key, value) in changes {
         match (present(key), value) {
             (Some(old), Some(new)) if old == new => {}
             (Some(old), Some(_)) if !overwrite => {
-                return Err(CliError::argument(format!("{key} is {old:?} already")).with_hint("--overwrite changes it"));
+                return Err(CliError::argument(format!("{key} is {old:?} already"))
+                    .with_hint("--overwrite changes it"));
             }
             (None, None) => {}
             (_, new) => {
@@ -145,7 +191,10 @@ fn patch(object: &Value, member: Member, changes: &Changes, overwrite: bool) -> 
 mod tests {
     use super::*;
 
-    const LABELS: Member = Member { name: "labels", done: "labeled" };
+    const LABELS: Member = Member {
+        name: "labels",
+        done: "labeled",
+    };
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
@@ -155,7 +204,10 @@ mod tests {
     fn objects_come_first_then_changes() {
         let (objects, changes) = split(&words("mcl c1 env=prod old-")).unwrap();
         assert_eq!(objects, ["mcl", "c1"]);
-        assert_eq!(changes, [("env".into(), Some("prod".into())), ("old".into(), None)]);
+        assert_eq!(
+            changes,
+            [("env".into(), Some("prod".into())), ("old".into(), None)]
+        );
         assert!(split(&words("mcl env=prod c1")).is_err());
         assert!(split(&words("mcl c1 env=a env=b")).is_err());
     }
@@ -165,8 +217,14 @@ mod tests {
         let object = json!({"metadata": {"labels": {"env": "dev", "a": "b"}}});
         let changes = vec![("env".to_owned(), Some("prod".to_owned()))];
         assert!(patch(&object, LABELS, &changes, false).is_err());
-        assert_eq!(patch(&object, LABELS, &changes, true).unwrap(), Some(json!({"metadata": {"labels": {"env": "prod"}}})));
-        let same = vec![("a".to_owned(), Some("b".to_owned())), ("gone".to_owned(), None)];
+        assert_eq!(
+            patch(&object, LABELS, &changes, true).unwrap(),
+            Some(json!({"metadata": {"labels": {"env": "prod"}}}))
+        );
+        let same = vec![
+            ("a".to_owned(), Some("b".to_owned())),
+            ("gone".to_owned(), None),
+        ];
         assert_eq!(patch(&object, LABELS, &same, false).unwrap(), None);
     }
 }

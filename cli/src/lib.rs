@@ -6,20 +6,22 @@
 mod app;
 mod ask;
 mod authority;
+mod change;
 mod cli;
 mod client;
 mod commands;
 mod context;
 mod documents;
 mod error;
+mod keyed;
 mod moment;
 mod output;
-mod removal;
-mod seal;
-mod change;
-mod keyed;
 mod private;
 mod program;
+#[cfg(test)]
+mod reference;
+mod removal;
+mod seal;
 mod wait;
 
 pub use app::run;

@@ -31,7 +31,8 @@ pub(crate) fn parse_at(text: &str, now: Timestamp) -> CliResult<At> {
 
 /// Reads a duration: `90s`, `15m`, `24h`, `7d`, or several together: `1h30m`.
 pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("{text:?} is not a duration; write for example 90s, 15m, 24h, 7d or 1h30m");
+    let wrong =
+        || format!("{text:?} is not a duration; write for example 90s, 15m, 24h, 7d or 1h30m");
     let mut seconds: i64 = 0;
     let mut rest = text;
     if rest.is_empty() {
@@ -47,7 +48,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
             b'd' => 86_400,
             _ => return Err(wrong()),
         };
-        seconds = count.checked_mul(unit).and_then(|s| seconds.checked_add(s)).ok_or_else(wrong)?;
+        seconds = count
+            .checked_mul(unit)
+            .and_then(|s| seconds.checked_add(s))
+            .ok_or_else(wrong)?;
         rest = &rest[digits + 1..];
     }
     Ok(SignedDuration::from_secs(seconds))
@@ -81,10 +85,21 @@ mod tests {
     fn points_in_time() {
         assert_eq!(parse_at("42", now()).unwrap(), At::Sequence(42));
         let time = |text: &str| At::Time(text.parse().unwrap());
-        assert_eq!(parse_at("2026-11-17T14:05:00Z", now()).unwrap(), time("2026-11-17T14:05:00Z"));
-        assert_eq!(parse_at("90m", now()).unwrap(), time("2026-11-23T12:30:00Z"));
+        assert_eq!(
+            parse_at("2026-11-17T14:05:00Z", now()).unwrap(),
+            time("2026-11-17T14:05:00Z")
+        );
+        assert_eq!(
+            parse_at("90m", now()).unwrap(),
+            time("2026-11-23T12:30:00Z")
+        );
         assert!(parse_at("2026-11-17T14:05", now()).is_ok());
-        assert!(parse_at("yesterday", now()).unwrap_err().render().contains("hint: write a ledger sequence"));
+        assert!(
+            parse_at("yesterday", now())
+                .unwrap_err()
+                .render()
+                .contains("hint: write a ledger sequence")
+        );
     }
 
     #[test]
@@ -99,7 +114,10 @@ mod tests {
     #[test]
     fn ages_are_kubectls() {
         let ago = |seconds: i64| age(now() - SignedDuration::from_secs(seconds), now());
-        assert_eq!([0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(ago), ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]);
+        assert_eq!(
+            [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(ago),
+            ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]
+        );
         assert_eq!(ago(-30), "0s", "a clock ahead of ours");
     }
 }

@@ -58,7 +58,9 @@ impl FromStr for Format {
             "name" => Ok(Self::Name),
             _ => match text.strip_prefix("jsonpath=") {
                 Some(template) => Template::parse(template).map(Self::JsonPath),
-                None => Err("allowed are table, wide, json, yaml, name, jsonpath=TEMPLATE".to_owned()),
+                None => {
+                    Err("allowed are table, wide, json, yaml, name, jsonpath=TEMPLATE".to_owned())
+                }
             },
         }
     }
@@ -67,7 +69,14 @@ impl FromStr for Format {
 impl OutputArguments {
     /// Prints a list of objects of one kind. `one` is for a single object asked for by name: json
     /// and yaml then print it alone instead of a List.
-    pub(crate) fn print_list(&self, kind: KindName, objects: Vec<Value>, namespaces: bool, one: bool, now: Timestamp) -> CliResult<()> {
+    pub(crate) fn print_list(
+        &self,
+        kind: KindName,
+        objects: Vec<Value>,
+        namespaces: bool,
+        one: bool,
+        now: Timestamp,
+    ) -> CliResult<()> {
         match &self.output {
             Format::Table | Format::Wide => {
                 let mut table = self.table(kind, namespaces);
@@ -76,22 +85,38 @@ impl OutputArguments {
                 }
                 print(&table.render(!self.no_headers))
             }
-            Format::Name => objects.iter().try_for_each(|object| print(&name_line(kind, object))),
+            Format::Name => objects
+                .iter()
+                .try_for_each(|object| print(&name_line(kind, object))),
             Format::JsonPath(template) => {
-                let whole = if one { objects.into_iter().next().unwrap_or_default() } else { list(objects) };
+                let whole = if one {
+                    objects.into_iter().next().unwrap_or_default()
+                } else {
+                    list(objects)
+                };
                 print(&template.render(&whole).map_err(CliError::argument)?)
             }
             Format::Json | Format::Yaml => {
                 let mut objects = objects;
                 objects.iter_mut().for_each(|object| self.trim(object));
-                let whole = if one && objects.len() == 1 { objects.remove(0) } else { list(objects) };
+                let whole = if one && objects.len() == 1 {
+                    objects.remove(0)
+                } else {
+                    list(objects)
+                };
                 self.print_value(&whole)
             }
         }
     }
 
     /// Prints one object of a stream of changes.
-    pub(crate) fn print_changed(&self, kind: KindName, mut object: Value, namespaces: bool, now: Timestamp) -> CliResult<()> {
+    pub(crate) fn print_changed(
+        &self,
+        kind: KindName,
+        mut object: Value,
+        namespaces: bool,
+        now: Timestamp,
+    ) -> CliResult<()> {
         match &self.output {
             Format::Table | Format::Wide => {
                 let mut table = self.table(kind, namespaces);
@@ -99,9 +124,10 @@ impl OutputArguments {
                 print(&table.render(false))
             }
             Format::Name => print(&name_line(kind, &object)),
-            Format::JsonPath(template) => {
-                print(&format!("{}\n", template.render(&object).map_err(CliError::argument)?))
-            }
+            Format::JsonPath(template) => print(&format!(
+                "{}\n",
+                template.render(&object).map_err(CliError::argument)?
+            )),
             Format::Json | Format::Yaml => {
                 self.trim(&mut object);
                 if matches!(self.output, Format::Yaml) {
@@ -145,12 +171,27 @@ impl OutputArguments {
         Table::new(&headings)
     }
 
-    fn cells(&self, kind: KindName, object: &Value, namespaces: bool, now: Timestamp) -> Vec<String> {
+    fn cells(
+        &self,
+        kind: KindName,
+        object: &Value,
+        namespaces: bool,
+        now: Timestamp,
+    ) -> Vec<String> {
         let mut cells = Vec::new();
         if namespaces && kind.info().namespaced() {
-            cells.push(ask::text(object, &["metadata", "namespace"]).unwrap_or_default().to_owned());
+            cells.push(
+                ask::text(object, &["metadata", "namespace"])
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
         }
-        cells.extend(columns::cells(kind, object, matches!(self.output, Format::Wide), now));
+        cells.extend(columns::cells(
+            kind,
+            object,
+            matches!(self.output, Format::Wide),
+            now,
+        ));
         if self.show_labels {
             cells.push(columns::labels(object));
         }
@@ -167,6 +208,7 @@ impl OutputArguments {
 }
 
 fn list(items: Vec<Value>) -> Value {
+    let items = Value::Array(items);
     json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items})
 }
 
@@ -178,7 +220,11 @@ fn name_line(kind: KindName, object: &Value) -> String {
 /// `managedcluster.cluster.open-cluster-management.io`, or `namespace` in the core group.
 pub(crate) fn qualified(kind: KindName) -> String {
     let info = kind.info();
-    if info.group.is_empty() { info.singular.to_owned() } else { format!("{}.{}", info.singular, info.group) }
+    if info.group.is_empty() {
+        info.singular.to_owned()
+    } else {
+        format!("{}.{}", info.singular, info.group)
+    }
 }
 
 /// YAML text of a value.

@@ -41,7 +41,10 @@ mod tests {
         let path = folder.path().join("a/key");
         make_folder(path.parent().unwrap()).unwrap();
         write(&path, "secret").unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert!(write(&path, "other").is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "secret");
     }

@@ -38,8 +38,18 @@ pub(crate) struct Removal {
 
 impl Removal {
     /// Deletes the object, waits for its agent if asked to, and prints what became of it.
-    pub(crate) async fn carry_out(&self, client: &Client, options: &RemovalOptions, dry_run: bool) -> CliResult<()> {
-        let Self { key, label, gone, going } = self;
+    pub(crate) async fn carry_out(
+        &self,
+        client: &Client,
+        options: &RemovalOptions,
+        dry_run: bool,
+    ) -> CliResult<()> {
+        let Self {
+            key,
+            label,
+            gone,
+            going,
+        } = self;
         let command = Command::Delete {
             key: key.clone(),
             precondition: Precondition::MustExist,
@@ -50,7 +60,9 @@ impl Removal {
         let word = match done.change {
             _ if dry_run => return print(&format!("{label} {gone} (server dry run)\n")),
             Change::Deleting if options.wait => {
-                note(&format!("{label} {going}: waiting for its agent to clean up"));
+                note(&format!(
+                    "{label} {going}: waiting for its agent to clean up"
+                ));
                 wait::until_gone(client, key, options.timeout).await?;
                 gone
             }

@@ -19,13 +19,21 @@ pub(crate) type Judge = fn(&Value) -> Result<(), String>;
 ///
 /// # Errors
 /// After `timeout`, with what is still lacking.
-pub(crate) async fn until(client: &Client, key: &ObjectKey, timeout: Duration, judge: Judge) -> CliResult<Value> {
+pub(crate) async fn until(
+    client: &Client,
+    key: &ObjectKey,
+    timeout: Duration,
+    judge: Judge,
+) -> CliResult<Value> {
     let mut lacks = "it does not exist".to_owned();
     let watch = async {
         let mut answers = client.query(&Query::Watch(ask::one(key, None))).await?;
         loop {
             match answers.next().await? {
-                Some(Answer::Changed { change: WatchChange::Deleted, .. }) => "it was deleted".clone_into(&mut lacks),
+                Some(Answer::Changed {
+                    change: WatchChange::Deleted,
+                    ..
+                }) => "it was deleted".clone_into(&mut lacks),
                 Some(Answer::Changed { object, .. }) => match judge(&object) {
                     Ok(()) => return Ok(object),
                     Err(lack) => lacks = lack,
@@ -46,13 +54,20 @@ pub(crate) async fn until(client: &Client, key: &ObjectKey, timeout: Duration, j
 ///
 /// # Errors
 /// After `timeout`.
-pub(crate) async fn until_gone(client: &Client, key: &ObjectKey, timeout: Duration) -> CliResult<()> {
+pub(crate) async fn until_gone(
+    client: &Client,
+    key: &ObjectKey,
+    timeout: Duration,
+) -> CliResult<()> {
     let watch = async {
         let mut answers = client.query(&Query::Watch(ask::one(key, None))).await?;
         let mut there = false;
         loop {
             match answers.next().await? {
-                Some(Answer::Changed { change: WatchChange::Deleted, .. }) => return Ok(()),
+                Some(Answer::Changed {
+                    change: WatchChange::Deleted,
+                    ..
+                }) => return Ok(()),
                 Some(Answer::Changed { .. }) => there = true,
                 Some(Answer::Listed) if !there => return Ok(()),
                 Some(Answer::Listed) => {}
@@ -69,7 +84,10 @@ pub(crate) async fn until_gone(client: &Client, key: &ObjectKey, timeout: Durati
 }
 
 fn too_late(key: &ObjectKey, timeout: Duration, lacks: &str) -> CliError {
-    CliError::new(Code::DeadlineExceeded, format!("{key} after {}s: {lacks}", timeout.as_secs()))
+    CliError::new(
+        Code::DeadlineExceeded,
+        format!("{key} after {}s: {lacks}", timeout.as_secs()),
+    )
 }
 
 /// A cluster is available.
@@ -77,7 +95,10 @@ pub(crate) fn cluster_available(cluster: &Value) -> Result<(), String> {
     match columns::condition(cluster, "ManagedClusterConditionAvailable").as_str() {
         "True" => Ok(()),
         "" => Err("its agent has not connected".to_owned()),
-        _ => Err(columns::message(cluster, "ManagedClusterConditionAvailable")),
+        _ => Err(columns::message(
+            cluster,
+            "ManagedClusterConditionAvailable",
+        )),
     }
 }
 
@@ -86,13 +107,20 @@ pub(crate) fn work_available(work: &Value) -> Result<(), String> {
     for of in ["Applied", "Available"] {
         match columns::current_condition(work, of).as_str() {
             "True" => {}
-            "" => return Err(format!("its agent has not reported {of} for this generation")),
+            "" => {
+                return Err(format!(
+                    "its agent has not reported {of} for this generation"
+                ));
+            }
             status => return Err(format!("{of} is {status}: {}", columns::message(work, of))),
         }
     }
     // Built-in readiness: a workload that still rolls out says so.
     match columns::current_condition(work, "Progressing").as_str() {
-        "True" => Err(format!("still progressing: {}", columns::message(work, "Progressing"))),
+        "True" => Err(format!(
+            "still progressing: {}",
+            columns::message(work, "Progressing")
+        )),
         _ => Ok(()),
     }
 }
@@ -108,13 +136,26 @@ mod tests {
 
     #[test]
     fn a_work_is_waited_for_at_its_generation() {
-        let condition = |of: &str, status: &str, generation: i64| {
-            json!({"type": of, "status": status, "observedGeneration": generation, "message": "m"})
-        };
+        let condition = |of: &str, status: &str, generation: i64| json!({"type": of, "status": status, "observedGeneration": generation, "message": "m"});
         let judge = |conditions: Vec<Value>| work_available(&work(&Value::from(conditions)));
-        assert!(judge(vec![condition("Applied", "True", 2), condition("Available", "True", 2)]).is_ok());
-        assert!(judge(vec![condition("Applied", "True", 1), condition("Available", "True", 1)]).is_err());
-        assert_eq!(judge(vec![condition("Applied", "False", 2)]), Err("Applied is False: m".into()));
+        assert!(
+            judge(vec![
+                condition("Applied", "True", 2),
+                condition("Available", "True", 2)
+            ])
+            .is_ok()
+        );
+        assert!(
+            judge(vec![
+                condition("Applied", "True", 1),
+                condition("Available", "True", 1)
+            ])
+            .is_err()
+        );
+        assert_eq!(
+            judge(vec![condition("Applied", "False", 2)]),
+            Err("Applied is False: m".into())
+        );
         let progressing = vec![
             condition("Applied", "True", 2),
             condition("Available", "True", 2),

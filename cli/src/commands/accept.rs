@@ -17,7 +17,9 @@ use crate::{ask, moment, wait};
 /// A cluster that asked to join is issued its credential and gets its works from then on.
 /// Accepting a cluster that is in already changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein accept shop-1 shop-2\n  skein accept shop-1 --wait --timeout 2m")]
+#[command(
+    after_help = "Examples:\n  skein accept shop-1 shop-2\n  skein accept shop-1 --wait --timeout 2m"
+)]
 pub(crate) struct Arguments {
     /// The clusters
     #[arg(required = true, value_name = "CLUSTER")]
@@ -35,14 +37,28 @@ impl Arguments {
         let clusters = ask::clusters(&self.clusters)?;
         let client = global.connect().await?;
         for cluster in &clusters {
-            let done = client.command(Command::Accept { cluster: cluster.clone() }).await?;
-            let what = if done.change == Change::Unchanged { "was accepted before" } else { "accepted" };
+            let done = client
+                .command(Command::Accept {
+                    cluster: cluster.clone(),
+                })
+                .await?;
+            let what = if done.change == Change::Unchanged {
+                "was accepted before"
+            } else {
+                "accepted"
+            };
             print(&format!("managedcluster/{cluster} {what}\n"))?;
         }
         if self.wait {
             for cluster in &clusters {
                 note(&format!("waiting for {cluster} to become available"));
-                wait::until(&client, &ObjectKey::cluster(cluster), self.timeout, wait::cluster_available).await?;
+                wait::until(
+                    &client,
+                    &ObjectKey::cluster(cluster),
+                    self.timeout,
+                    wait::cluster_available,
+                )
+                .await?;
                 print(&format!("managedcluster/{cluster} available\n"))?;
             }
         }

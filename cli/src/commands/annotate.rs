@@ -20,6 +20,14 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
-        self.keyed.run(global, Member { name: "annotations", done: "annotated" }).await
+        self.keyed
+            .run(
+                global,
+                Member {
+                    name: "annotations",
+                    done: "annotated",
+                },
+            )
+            .await
     }
 }

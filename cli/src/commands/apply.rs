@@ -8,6 +8,7 @@ use serde_json::Value;
 use skein_schema::code::Refusal;
 use skein_schema::command::{Change, Command, FieldValidation, Precondition};
 use skein_schema::decode::{self, Unknown};
+use skein_schema::kind::admission::{self, AdmissionRules};
 use skein_schema::name::Workspace;
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::KindName;
@@ -18,7 +19,7 @@ use crate::context::Context;
 use crate::documents::Document;
 use crate::error::{CliError, CliResult};
 use crate::output::{Format, note, pretty_json, print, qualified, yaml};
-use crate::{ask, documents, moment, seal, wait};
+use crate::{app, ask, documents, moment, seal, wait};
 
 /// Make objects be as files say
 ///
@@ -27,7 +28,9 @@ use crate::{ask, documents, moment, seal, wait};
 /// tells of the first refusal. Secrets inside works are sealed to their cluster before they leave
 /// this machine.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein apply -f work.yaml\n  skein apply -f fleet/ -R --wait\n  kustomize build . | skein apply -f -\n  skein apply -f work.yaml --dry-run=server -o yaml")]
+#[command(
+    after_help = "Examples:\n  skein apply -f work.yaml\n  skein apply -f fleet/ -R --wait\n  kustomize build . | skein apply -f -\n  skein apply -f work.yaml --dry-run=server -o yaml"
+)]
 pub(crate) struct Arguments {
     /// Files, folders, or - for standard input
     #[arg(short, long, required = true, value_name = "FILE")]
@@ -87,12 +90,20 @@ struct Checked {
 
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
-        if self.output.as_ref().is_some_and(|o| matches!(o, Format::Table | Format::Wide)) {
-            return Err(CliError::argument("apply prints json, yaml, name or jsonpath=TEMPLATE"));
+        if self
+            .output
+            .as_ref()
+            .is_some_and(|o| matches!(o, Format::Table | Format::Wide))
+        {
+            return Err(CliError::argument(
+                "apply prints json, yaml, name or jsonpath=TEMPLATE",
+            ));
         }
         let dry_run = self.dry_run.filter(|dry| *dry != DryRun::None);
         if dry_run.is_some() && self.wait {
-            return Err(CliError::argument("--wait and --dry-run do not go together"));
+            return Err(CliError::argument(
+                "--wait and --dry-run do not go together",
+            ));
         }
         let documents = documents::read(&self.filename, self.recursive)?;
         if dry_run == Some(DryRun::Client) {
@@ -103,7 +114,11 @@ impl Arguments {
                 Err(_) => self.workspace.or_default()?,
             };
             for checked in self.check(documents, &workspace)? {
-                self.show(&checked.key, "configured (client dry run)", Some(checked.document.value))?;
+                self.show(
+                    &checked.key,
+                    "configured (client dry run)",
+                    Some(checked.document.value),
+                )?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -114,7 +129,10 @@ impl Arguments {
         let mut first_error = None;
         let mut applied = Vec::new();
         for one in checked {
-            match self.apply(&client, &context, &workspace, one, dry_run.is_some()).await {
+            match self
+                .apply(&client, &context, &workspace, one, dry_run.is_some())
+                .await
+            {
                 Ok(key) => applied.push(key),
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 Err(error) => error.print(),
@@ -136,15 +154,27 @@ impl Arguments {
         let mut checked = Vec::new();
         for document in documents {
             let key = ask::key_of(&document, workspace)?;
-            let namespace = key.workspace.as_ref().map(Workspace::as_str).unwrap_or_default();
+            let namespace = key
+                .workspace
+                .as_ref()
+                .map(Workspace::as_str)
+                .unwrap_or_default();
             let decoded = if key.workspace.is_some() {
                 decode::decode_in(document.value.clone(), unknown, namespace)
             } else {
                 decode::decode(document.value.clone(), unknown)
             };
-            match decoded {
-                Ok(decoded) => {
-                    for warning in &decoded.warnings {
+            // The hub's rules as for a new object; how large a work may be is the hub's to say.
+            let rules = AdmissionRules {
+                manifest_limit: u64::MAX,
+                ..AdmissionRules::at(app::now())
+            };
+            let admitted = decoded.and_then(|decoded| {
+                admission::admit(decoded.resource, None, &rules).map(|_| decoded.warnings)
+            });
+            match admitted {
+                Ok(warnings) => {
+                    for warning in warnings {
                         note(&format!("warning: {}: {warning}", document.place));
                     }
                     checked.push(Checked { document, key });
@@ -168,10 +198,16 @@ impl Arguments {
     ) -> CliResult<ObjectKey> {
         let Checked { mut document, key } = checked;
         seal::seal(client, context, workspace, &mut document).await?;
-        if let (Some(workspace), Some(metadata)) =
-            (&key.workspace, document.value.get_mut("metadata").and_then(Value::as_object_mut))
-        {
-            metadata.entry("namespace").or_insert_with(|| Value::from(workspace.as_str()));
+        if let (Some(workspace), Some(metadata)) = (
+            &key.workspace,
+            document
+                .value
+                .get_mut("metadata")
+                .and_then(Value::as_object_mut),
+        ) {
+            metadata
+                .entry("namespace")
+                .or_insert_with(|| Value::from(workspace.as_str()));
         }
         let command = Command::Apply {
             resource: document.value,
@@ -184,8 +220,15 @@ impl Arguments {
             },
             dry_run,
         };
-        let Done { change, object, warnings, .. } =
-            client.command(command).await.map_err(|error| error.at(&document.place))?;
+        let Done {
+            change,
+            object,
+            warnings,
+            ..
+        } = client
+            .command(command)
+            .await
+            .map_err(|error| error.at(&document.place))?;
         for warning in warnings {
             note(&format!("warning: {}: {warning}", document.place));
         }
@@ -194,7 +237,11 @@ impl Arguments {
             Change::Unchanged => "unchanged",
             _ => "configured",
         };
-        let word = if dry_run { format!("{word} (server dry run)") } else { word.to_owned() };
+        let word = if dry_run {
+            format!("{word} (server dry run)")
+        } else {
+            word.to_owned()
+        };
         self.show(&key, &word, object)?;
         Ok(key)
     }
@@ -207,14 +254,18 @@ impl Arguments {
             Some(Format::Name) => print(&format!("{name}\n")),
             Some(Format::Json) => print(&pretty_json(&object)?),
             Some(Format::Yaml) => print(&format!("---\n{}", yaml(&object)?)),
-            Some(Format::JsonPath(template)) => {
-                print(&format!("{}\n", template.render(&object).map_err(CliError::argument)?))
-            }
+            Some(Format::JsonPath(template)) => print(&format!(
+                "{}\n",
+                template.render(&object).map_err(CliError::argument)?
+            )),
         }
     }
 
     async fn wait_for(&self, client: &Client, applied: &[ObjectKey]) -> CliResult<()> {
-        for key in applied.iter().filter(|key| key.kind == KindName::ManifestWork) {
+        for key in applied
+            .iter()
+            .filter(|key| key.kind == KindName::ManifestWork)
+        {
             note(&format!("waiting for {key}"));
             wait::until(client, key, self.timeout, wait::work_available).await?;
             print(&format!("{}/{} available\n", qualified(key.kind), key.name))?;

@@ -20,7 +20,9 @@ use crate::{ask, change};
 
 /// Make, delete, bind and fill clustersets
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein clusterset create eu\n  skein clusterset create gpu --selector accelerator=gpu\n  skein clusterset set eu --clusters shop-1,shop-2\n  skein clusterset bind eu -n team-a")]
+#[command(
+    after_help = "Examples:\n  skein clusterset create eu\n  skein clusterset create gpu --selector accelerator=gpu\n  skein clusterset set eu --clusters shop-1,shop-2\n  skein clusterset bind eu -n team-a"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: ClustersetCommand,
@@ -73,7 +75,11 @@ enum ClustersetCommand {
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
         match self.command {
-            ClustersetCommand::Create { name, selector, dry_run } => create(global, &set(&name)?, selector.as_deref(), dry_run).await?,
+            ClustersetCommand::Create {
+                name,
+                selector,
+                dry_run,
+            } => create(global, &set(&name)?, selector.as_deref(), dry_run).await?,
             ClustersetCommand::Delete { name, options } => {
                 let set = set(&name)?;
                 let client = global.connect().await?;
@@ -93,22 +99,39 @@ impl Arguments {
                 let workspace = workspace.resolve(&global.chosen()?)?;
                 unbind(&global.connect().await?, &set(&name)?, &workspace).await?;
             }
-            ClustersetCommand::Set { name, clusters } => fill(global, &set(&name)?, &clusters).await?,
+            ClustersetCommand::Set { name, clusters } => {
+                fill(global, &set(&name)?, &clusters).await?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn set(text: &str) -> CliResult<SetName> {
-    SetName::new(text).map_err(|error| CliError::new(Code::InvalidName, format!("clusterset name {text:?}")).because(&error))
+    SetName::new(text).map_err(|error| {
+        CliError::new(Code::InvalidName, format!("clusterset name {text:?}")).because(&error)
+    })
 }
 
-async fn create(global: &Global, set: &SetName, selector: Option<&str>, dry_run: bool) -> CliResult<()> {
+async fn create(
+    global: &Global,
+    set: &SetName,
+    selector: Option<&str>,
+    dry_run: bool,
+) -> CliResult<()> {
     let spec = match selector {
         None => json!({"clusterSelector": {"selectorType": "ExclusiveClusterSetLabel"}}),
-        Some(text) => json!({"clusterSelector": {"selectorType": "LabelSelector", "labelSelector": {"matchLabels": labels(text)?}}}),
+        Some(text) => {
+            json!({"clusterSelector": {"selectorType": "LabelSelector", "labelSelector": {"matchLabels": labels(text)?}}})
+        }
     };
-    let command = apply(KindName::ManagedClusterSet, &json!({"name": set}), &spec, Precondition::MustNotExist, dry_run);
+    let command = apply(
+        KindName::ManagedClusterSet,
+        &json!({"name": set}),
+        &spec,
+        Precondition::MustNotExist,
+        dry_run,
+    );
     global.connect().await?.command(command).await?;
     let dry = if dry_run { " (server dry run)" } else { "" };
     print(&format!("managedclusterset/{set} created{dry}\n"))
@@ -126,7 +149,13 @@ fn labels(text: &str) -> CliResult<Value> {
     Ok(Value::Object(labels))
 }
 
-fn apply(kind: KindName, metadata: &Value, spec: &Value, precondition: Precondition, dry_run: bool) -> Command {
+fn apply(
+    kind: KindName,
+    metadata: &Value,
+    spec: &Value,
+    precondition: Precondition,
+    dry_run: bool,
+) -> Command {
     let info = kind.info();
     Command::Apply {
         resource: json!({"apiVersion": info.api_version(), "kind": info.kind, "metadata": metadata, "spec": spec}),
@@ -140,18 +169,41 @@ fn apply(kind: KindName, metadata: &Value, spec: &Value, precondition: Precondit
 async fn bind(client: &Client, set: &SetName, workspace: &Workspace) -> CliResult<()> {
     let metadata = json!({"name": set, "namespace": workspace});
     let spec = json!({"clusterSet": set});
-    let command = apply(KindName::ManagedClusterSetBinding, &metadata, &spec, Precondition::None, false);
+    let command = apply(
+        KindName::ManagedClusterSetBinding,
+        &metadata,
+        &spec,
+        Precondition::None,
+        false,
+    );
     let done = client.command(command).await?;
-    let word = if done.change == Change::Unchanged { "was bound before" } else { "bound" };
-    print(&format!("managedclusterset/{set} {word} to namespace {workspace}\n"))
+    let word = if done.change == Change::Unchanged {
+        "was bound before"
+    } else {
+        "bound"
+    };
+    print(&format!(
+        "managedclusterset/{set} {word} to namespace {workspace}\n"
+    ))
 }
 
 async fn unbind(client: &Client, set: &SetName, workspace: &Workspace) -> CliResult<()> {
-    let key = ObjectKey::namespaced(KindName::ManagedClusterSetBinding, workspace.clone(), set.into());
+    let key = ObjectKey::namespaced(
+        KindName::ManagedClusterSetBinding,
+        workspace.clone(),
+        set.into(),
+    );
     client
-        .command(Command::Delete { key, precondition: Precondition::MustExist, force: false, dry_run: false })
+        .command(Command::Delete {
+            key,
+            precondition: Precondition::MustExist,
+            force: false,
+            dry_run: false,
+        })
         .await?;
-    print(&format!("managedclusterset/{set} unbound from namespace {workspace}\n"))
+    print(&format!(
+        "managedclusterset/{set} unbound from namespace {workspace}\n"
+    ))
 }
 
 async fn fill(global: &Global, set: &SetName, clusters: &[String]) -> CliResult<()> {
@@ -162,15 +214,21 @@ async fn fill(global: &Global, set: &SetName, clusters: &[String]) -> CliResult<
     for cluster in &clusters {
         let before = std::cell::RefCell::new(String::new());
         let done = change::change(&client, &ObjectKey::cluster(cluster), false, |object| {
-            let now = ask::text(object, &["metadata", "labels", CLUSTER_SET_LABEL]).unwrap_or_default();
+            let now =
+                ask::text(object, &["metadata", "labels", CLUSTER_SET_LABEL]).unwrap_or_default();
             now.clone_into(&mut before.borrow_mut());
-            Ok((now != set.as_str()).then(|| json!({"metadata": {"labels": {CLUSTER_SET_LABEL: set}}})))
+            Ok((now != set.as_str())
+                .then(|| json!({"metadata": {"labels": {CLUSTER_SET_LABEL: set}}})))
         })
         .await?;
         let before = before.into_inner();
         match done {
-            Some(_) => print(&format!("managedcluster/{cluster} moved from clusterset {before} to {set}\n"))?,
-            None => print(&format!("managedcluster/{cluster} is in clusterset {set} already\n"))?,
+            Some(_) => print(&format!(
+                "managedcluster/{cluster} moved from clusterset {before} to {set}\n"
+            ))?,
+            None => print(&format!(
+                "managedcluster/{cluster} is in clusterset {set} already\n"
+            ))?,
         }
     }
     Ok(())

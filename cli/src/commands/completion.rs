@@ -11,7 +11,9 @@ use crate::output::print;
 
 /// Print a shell's completion script
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  source <(skein completion bash)\n  skein completion zsh > \"${fpath[1]}/_skein\"\n  skein completion fish | source")]
+#[command(
+    after_help = "Examples:\n  source <(skein completion bash)\n  skein completion zsh > \"${fpath[1]}/_skein\"\n  skein completion fish | source"
+)]
 pub(crate) struct Arguments {
     /// The shell
     shell: Shell,

@@ -13,7 +13,9 @@ use crate::output::{note, print, table::Table, to_value, yaml};
 
 /// Choose which hub commands go to
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein context list\n  skein context use production\n  skein context set production --server tls://hub.example.com:4222 --user alice --credentials alice.creds --use")]
+#[command(
+    after_help = "Examples:\n  skein context list\n  skein context use production\n  skein context set production --server tls://hub.example.com:4222 --user alice --credentials alice.creds --use"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: ContextCommand,
@@ -72,7 +74,10 @@ impl Arguments {
         let (path, mut config) = global.load()?;
         match self.command {
             ContextCommand::List => list(&config)?,
-            ContextCommand::Current => print(&format!("{}\n", config.context(global.context.as_deref())?.0))?,
+            ContextCommand::Current => print(&format!(
+                "{}\n",
+                config.context(global.context.as_deref())?.0
+            ))?,
             ContextCommand::Show { name } => {
                 let (_, context) = config.context(name.as_deref().or(global.context.as_deref()))?;
                 print(&yaml(&to_value(context)?)?)?;
@@ -83,8 +88,22 @@ impl Arguments {
                 config.save(&path)?;
                 print(&format!("context {name} is current now\n"))?;
             }
-            ContextCommand::Set { name, servers, user, credentials, certificate_authority, namespace, make_current } => {
-                let given = Given { servers, user, credentials, certificate_authority, namespace };
+            ContextCommand::Set {
+                name,
+                servers,
+                user,
+                credentials,
+                certificate_authority,
+                namespace,
+                make_current,
+            } => {
+                let given = Given {
+                    servers,
+                    user,
+                    credentials,
+                    certificate_authority,
+                    namespace,
+                };
                 let context = given.over(config.contexts.get(&name))?;
                 config.contexts.insert(name.clone(), context);
                 if make_current || config.current_context.is_none() {
@@ -98,7 +117,9 @@ impl Arguments {
                 config.contexts.remove(&name);
                 if config.current_context.as_deref() == Some(&*name) {
                     config.current_context = None;
-                    note("it was the current context; choose another with `skein context use NAME`");
+                    note(
+                        "it was the current context; choose another with `skein context use NAME`",
+                    );
                 }
                 config.save(&path)?;
                 print(&format!("context {name} deleted\n"))?;
@@ -115,13 +136,21 @@ fn list(config: &Config) -> CliResult<()> {
     }
     let mut table = Table::new(&["CURRENT", "NAME", "USER", "SERVERS", "NAMESPACE"]);
     for (name, context) in &config.contexts {
-        let current = if config.current_context.as_ref() == Some(name) { "*" } else { " " };
+        let current = if config.current_context.as_ref() == Some(name) {
+            "*"
+        } else {
+            " "
+        };
         table.row(vec![
             current.to_owned(),
             name.clone(),
             context.user.to_string(),
             context.servers.join(","),
-            context.workspace.as_ref().map(ToString::to_string).unwrap_or_default(),
+            context
+                .workspace
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         ]);
     }
     print(&table.render(true))
@@ -140,13 +169,18 @@ impl Given {
     fn over(self, known: Option<&Context>) -> CliResult<Context> {
         let missing = |flag: &str| CliError::argument(format!("a new context needs {flag}"));
         let servers = if self.servers.is_empty() {
-            known.map(|c| c.servers.clone()).ok_or_else(|| missing("--server"))?
+            known
+                .map(|c| c.servers.clone())
+                .ok_or_else(|| missing("--server"))?
         } else {
             self.servers
         };
         Ok(Context {
             servers,
-            user: self.user.or_else(|| known.map(|c| c.user.clone())).ok_or_else(|| missing("--user"))?,
+            user: self
+                .user
+                .or_else(|| known.map(|c| c.user.clone()))
+                .ok_or_else(|| missing("--user"))?,
             credentials: self
                 .credentials
                 .map(|path| absolute(&path))
@@ -158,12 +192,15 @@ impl Given {
                 .map(|path| absolute(&path))
                 .transpose()?
                 .or_else(|| known.and_then(|c| c.certificate_authority.clone())),
-            workspace: self.namespace.or_else(|| known.and_then(|c| c.workspace.clone())),
+            workspace: self
+                .namespace
+                .or_else(|| known.and_then(|c| c.workspace.clone())),
         })
     }
 }
 
 /// A context must mean the same from every folder.
 fn absolute(path: &Path) -> CliResult<PathBuf> {
-    std::path::absolute(path).map_err(|error| CliError::io(&format!("resolve {}", path.display()), &error))
+    std::path::absolute(path)
+        .map_err(|error| CliError::io(&format!("resolve {}", path.display()), &error))
 }

@@ -18,7 +18,9 @@ use crate::{ask, output};
 /// A work goes when its agent has removed what it put on the cluster, as the work's delete option
 /// says. `--force` does not wait for the agent.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein delete work web -n shop-1\n  skein delete -f fleet/\n  skein delete manifestworks --all -n shop-1 --dry-run\n  skein delete ns/team-a mclset/eu")]
+#[command(
+    after_help = "Examples:\n  skein delete work web -n shop-1\n  skein delete -f fleet/\n  skein delete manifestworks --all -n shop-1 --dry-run\n  skein delete ns/team-a mclset/eu"
+)]
 pub(crate) struct Arguments {
     /// KIND NAME…, or KIND/NAME…
     #[arg(value_name = "OBJECT", required_unless_present = "filename")]
@@ -33,7 +35,12 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["filename", "selector"])]
     all: bool,
     /// Delete the objects of the kind with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "filename")]
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        conflicts_with = "filename"
+    )]
     selector: Option<String>,
     /// Do not complain about objects that are not there
     #[arg(long)]
@@ -56,12 +63,18 @@ impl Arguments {
         } else {
             // Last first: what was made last often leans on what was made before.
             let documents = documents::read_or_none(&self.filename, self.recursive)?;
-            documents.iter().rev().map(|document| ask::key_of(document, &workspace)).collect::<CliResult<Vec<_>>>()?
+            documents
+                .iter()
+                .rev()
+                .map(|document| ask::key_of(document, &workspace))
+                .collect::<CliResult<Vec<_>>>()?
         };
         let client = global.connect().await?;
         if self.all || self.selector.is_some() {
             let [of] = &self.objects[..] else {
-                return Err(CliError::argument("--all and --selector take one kind and no names"));
+                return Err(CliError::argument(
+                    "--all and --selector take one kind and no names",
+                ));
             };
             let kind = ask::kind(of)?;
             let selection = Selection {
@@ -72,7 +85,11 @@ impl Arguments {
                 at: None,
             };
             for object in ask::list(&client, selection).await? {
-                keys.push(ask::key(kind, &workspace, ask::text(&object, &["metadata", "name"]).unwrap_or_default())?);
+                keys.push(ask::key(
+                    kind,
+                    &workspace,
+                    ask::text(&object, &["metadata", "name"]).unwrap_or_default(),
+                )?);
             }
             if keys.is_empty() {
                 note("No resources found");
@@ -87,7 +104,10 @@ impl Arguments {
                 gone: "deleted",
                 going: "deleting",
             };
-            match removal.carry_out(&client, &self.options, self.dry_run).await {
+            match removal
+                .carry_out(&client, &self.options, self.dry_run)
+                .await
+            {
                 Err(error) if self.ignore_not_found && error.code() == Code::NotFound => {}
                 other => other?,
             }

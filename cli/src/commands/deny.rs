@@ -27,8 +27,16 @@ impl Arguments {
         let clusters = ask::clusters(&self.clusters)?;
         let client = global.connect().await?;
         for cluster in clusters {
-            let done = client.command(Command::Deny { cluster: cluster.clone() }).await?;
-            let what = if done.change == Change::Unchanged { "was denied before" } else { "denied" };
+            let done = client
+                .command(Command::Deny {
+                    cluster: cluster.clone(),
+                })
+                .await?;
+            let what = if done.change == Change::Unchanged {
+                "was denied before"
+            } else {
+                "denied"
+            };
             print(&format!("managedcluster/{cluster} {what}\n"))?;
         }
         Ok(ExitCode::SUCCESS)

@@ -20,7 +20,9 @@ const EVENTS: u32 = 10;
 
 /// Show an object in full, with its conditions and what happened to it
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein describe mcl shop-1\n  skein describe work web -n shop-1\n  skein describe managedclusters")]
+#[command(
+    after_help = "Examples:\n  skein describe mcl shop-1\n  skein describe work web -n shop-1\n  skein describe managedclusters"
+)]
 pub(crate) struct Arguments {
     /// KIND, KIND NAME… or KIND/NAME…
     #[arg(value_name = "OBJECT", required = true)]
@@ -50,10 +52,19 @@ impl Arguments {
                     at: None,
                 };
                 let found = ask::list(&client, selection).await?;
-                let name = |object: &Value| ask::text(object, &["metadata", "name"]).unwrap_or_default().to_owned();
-                found.iter().map(|object| ask::key(kind, &workspace, &name(object))).collect::<CliResult<Vec<_>>>()?
+                let name = |object: &Value| {
+                    ask::text(object, &["metadata", "name"])
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                found
+                    .iter()
+                    .map(|object| ask::key(kind, &workspace, &name(object)))
+                    .collect::<CliResult<Vec<_>>>()?
             }
-            _ if self.selector.is_some() => return Err(CliError::argument("--selector takes one kind and no names")),
+            _ if self.selector.is_some() => {
+                return Err(CliError::argument("--selector takes one kind and no names"));
+            }
             words => ask::keys(words, &workspace)?,
         };
         if keys.is_empty() {
@@ -64,7 +75,11 @@ impl Arguments {
                 print("\n\n")?;
             }
             let object = ask::get(&client, key, None).await?;
-            let events = if self.no_events { Vec::new() } else { events(&client, key).await? };
+            let events = if self.no_events {
+                Vec::new()
+            } else {
+                events(&client, key).await?
+            };
             print(&describe(key, &object, &events, app::now())?)?;
         }
         Ok(ExitCode::SUCCESS)
@@ -79,7 +94,11 @@ async fn events(client: &Client, key: &ObjectKey) -> CliResult<Vec<EventView>> {
         last: Some(EVENTS),
         ..EventFilter::default()
     };
-    let answers = client.query(&Query::Events(filter)).await?.collect().await?;
+    let answers = client
+        .query(&Query::Events(filter))
+        .await?
+        .collect()
+        .await?;
     answers
         .into_iter()
         .map(|answer| match answer {
@@ -89,7 +108,12 @@ async fn events(client: &Client, key: &ObjectKey) -> CliResult<Vec<EventView>> {
         .collect()
 }
 
-fn describe(key: &ObjectKey, object: &Value, events: &[EventView], now: Timestamp) -> CliResult<String> {
+fn describe(
+    key: &ObjectKey,
+    object: &Value,
+    events: &[EventView],
+    now: Timestamp,
+) -> CliResult<String> {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "{:<14}{value}", format!("{name}:"));
@@ -98,33 +122,65 @@ fn describe(key: &ObjectKey, object: &Value, events: &[EventView], now: Timestam
     if let Some(workspace) = &key.workspace {
         line("Namespace", workspace.as_str());
     }
-    line("Kind", &format!("{} ({})", key.kind, key.kind.info().api_version()));
+    line(
+        "Kind",
+        &format!("{} ({})", key.kind, key.kind.info().api_version()),
+    );
     for (title, member) in [("Labels", "labels"), ("Annotations", "annotations")] {
         let mut title = title;
-        for (name, value) in object.pointer(&format!("/metadata/{member}")).and_then(Value::as_object).into_iter().flatten() {
-            line(title, &format!("{name}={}", value.as_str().unwrap_or_default()));
+        for (name, value) in object
+            .pointer(&format!("/metadata/{member}"))
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            line(
+                title,
+                &format!("{name}={}", value.as_str().unwrap_or_default()),
+            );
             title = "";
         }
         if !title.is_empty() {
             line(title, "<none>");
         }
     }
-    for (title, member) in [("Created", "creationTimestamp"), ("Deleting since", "deletionTimestamp")] {
+    for (title, member) in [
+        ("Created", "creationTimestamp"),
+        ("Deleting since", "deletionTimestamp"),
+    ] {
         if let Some(text) = ask::text(object, &["metadata", member]) {
-            let age = text.parse().map(|since| moment::age(since, now)).unwrap_or_default();
+            let age = text
+                .parse()
+                .map(|since| moment::age(since, now))
+                .unwrap_or_default();
             line(title, &format!("{text} ({age} ago)"));
         }
     }
-    for (title, pointer) in [("Generation", "/metadata/generation"), ("Version", "/metadata/resourceVersion")] {
+    for (title, pointer) in [
+        ("Generation", "/metadata/generation"),
+        ("Version", "/metadata/resourceVersion"),
+    ] {
         if let Some(value) = object.pointer(pointer) {
-            line(title, value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str());
+            line(
+                title,
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+                    .as_str(),
+            );
         }
     }
     section(&mut out, "Spec", object.get("spec"))?;
     let mut status = object.get("status").cloned().unwrap_or_default();
-    let conditions = status.as_object_mut().and_then(|status| status.remove("conditions"));
+    let conditions = status
+        .as_object_mut()
+        .and_then(|status| status.remove("conditions"));
     section(&mut out, "Status", Some(&status))?;
-    if let Some(conditions) = conditions.as_ref().and_then(Value::as_array).filter(|all| !all.is_empty()) {
+    if let Some(conditions) = conditions
+        .as_ref()
+        .and_then(Value::as_array)
+        .filter(|all| !all.is_empty())
+    {
         out.push_str("Conditions:\n");
         indent(&mut out, &conditions_table(conditions, now));
     }
@@ -132,7 +188,12 @@ fn describe(key: &ObjectKey, object: &Value, events: &[EventView], now: Timestam
         out.push_str("Events:\n");
         let mut table = Table::new(&["EVENT", "AGE", "ACTOR", "WHAT"]);
         for event in events {
-            table.row(vec![event.id.to_string(), moment::age(event.time, now), event.actor.to_string(), event.summary.clone()]);
+            table.row(vec![
+                event.id.to_string(),
+                moment::age(event.time, now),
+                event.actor.to_string(),
+                event.summary.clone(),
+            ]);
         }
         indent(&mut out, &table.render(true));
     }
@@ -140,7 +201,9 @@ fn describe(key: &ObjectKey, object: &Value, events: &[EventView], now: Timestam
 }
 
 fn section(out: &mut String, title: &str, value: Option<&Value>) -> CliResult<()> {
-    let is_empty = |value: &&Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    let is_empty = |value: &&Value| {
+        value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
+    };
     if let Some(value) = value.filter(|value| !is_empty(value)) {
         let _ = writeln!(out, "{title}:");
         indent(out, &yaml(value)?);
@@ -151,9 +214,22 @@ fn section(out: &mut String, title: &str, value: Option<&Value>) -> CliResult<()
 fn conditions_table(conditions: &[Value], now: Timestamp) -> String {
     let mut table = Table::new(&["TYPE", "STATUS", "AGE", "REASON", "MESSAGE"]);
     for condition in conditions {
-        let text = |member| ask::text(condition, &[member]).unwrap_or_default().to_owned();
-        let age = text("lastTransitionTime").parse().map(|since| moment::age(since, now)).unwrap_or_default();
-        table.row(vec![text("type"), text("status"), age, text("reason"), text("message")]);
+        let text = |member| {
+            ask::text(condition, &[member])
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let age = text("lastTransitionTime")
+            .parse()
+            .map(|since| moment::age(since, now))
+            .unwrap_or_default();
+        table.row(vec![
+            text("type"),
+            text("status"),
+            age,
+            text("reason"),
+            text("message"),
+        ]);
     }
     table.render(true)
 }
@@ -171,7 +247,12 @@ mod tests {
 
     #[test]
     fn a_cluster_is_described() {
-        let key = ask::keys(&["mcl".into(), "c1".into()], &skein_schema::name::Workspace::new("x").unwrap()).unwrap().remove(0);
+        let key = ask::keys(
+            &["mcl".into(), "c1".into()],
+            &skein_schema::name::Workspace::new("x").unwrap(),
+        )
+        .unwrap()
+        .remove(0);
         let object = json!({
             "metadata": {"name": "c1", "creationTimestamp": "2026-11-23T13:00:00Z", "generation": 2, "labels": {"a": "b"}},
             "spec": {"hubAcceptsClient": true},

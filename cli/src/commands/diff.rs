@@ -19,7 +19,9 @@ use crate::{app, ask, moment};
 /// Prints a unified diff of each object's intended state. The exit code is 1 if there are
 /// differences, 0 if there are none.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein diff --from 1h\n  skein diff --from 1042 --to 1050 --kind managedclusters\n  skein diff --from 2026-11-17T14:00:00Z --to 2026-11-17T15:00:00Z -n shop-1")]
+#[command(
+    after_help = "Examples:\n  skein diff --from 1h\n  skein diff --from 1042 --to 1050 --kind managedclusters\n  skein diff --from 2026-11-17T14:00:00Z --to 2026-11-17T15:00:00Z -n shop-1"
+)]
 pub(crate) struct Arguments {
     /// The earlier point: a time, how long ago, or a ledger sequence
     #[arg(long, value_name = "WHEN")]
@@ -43,7 +45,11 @@ impl Arguments {
         let now = app::now();
         let query = Query::Diff {
             from: moment::parse_at(&self.from, now)?,
-            to: self.to.as_deref().map(|text| moment::parse_at(text, now)).transpose()?,
+            to: self
+                .to
+                .as_deref()
+                .map(|text| moment::parse_at(text, now))
+                .transpose()?,
             kind: self.kind.as_deref().map(ask::kind).transpose()?,
             workspace: self.namespace.clone(),
         };
@@ -51,7 +57,9 @@ impl Arguments {
         let mut answers = client.query(&query).await?;
         let mut differences = 0_u64;
         while let Some(answer) = answers.next().await? {
-            let Answer::Difference { key, before, after } = answer else { return Err(unexpected(&answer)) };
+            let Answer::Difference { key, before, after } = answer else {
+                return Err(unexpected(&answer));
+            };
             differences += 1;
             if self.name_only {
                 let word = match (&before, &after) {
@@ -74,10 +82,15 @@ impl Arguments {
 
 fn unified(name: &str, before: Option<&Value>, after: Option<&Value>) -> CliResult<String> {
     let text = |value: Option<&Value>| value.map_or(Ok(String::new()), yaml);
-    let side = |value: Option<&Value>, prefix: &str| value.map_or("/dev/null".to_owned(), |_| format!("{prefix}/{name}"));
+    let side = |value: Option<&Value>, prefix: &str| {
+        value.map_or("/dev/null".to_owned(), |_| format!("{prefix}/{name}"))
+    };
     let (old, new) = (text(before)?, text(after)?);
     let diff = TextDiff::from_lines(&old, &new);
-    Ok(diff.unified_diff().header(&side(before, "a"), &side(after, "b")).to_string())
+    Ok(diff
+        .unified_diff()
+        .header(&side(before, "a"), &side(after, "b"))
+        .to_string())
 }
 
 #[cfg(test)]
@@ -87,8 +100,16 @@ mod tests {
 
     #[test]
     fn a_difference_is_a_unified_diff_of_yaml() {
-        let text = unified("managedclusters/c1", Some(&json!({"a": 1, "b": 2})), Some(&json!({"a": 1, "b": 3}))).unwrap();
-        assert_eq!(text, "--- a/managedclusters/c1\n+++ b/managedclusters/c1\n@@ -1,2 +1,2 @@\n a: 1\n-b: 2\n+b: 3\n");
+        let text = unified(
+            "managedclusters/c1",
+            Some(&json!({"a": 1, "b": 2})),
+            Some(&json!({"a": 1, "b": 3})),
+        )
+        .unwrap();
+        assert_eq!(
+            text,
+            "--- a/managedclusters/c1\n+++ b/managedclusters/c1\n@@ -1,2 +1,2 @@\n a: 1\n-b: 2\n+b: 3\n"
+        );
         let made = unified("x", None, Some(&json!({"a": 1}))).unwrap();
         assert!(made.starts_with("--- /dev/null\n+++ b/x\n"), "{made}");
     }

@@ -32,7 +32,11 @@ impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
         let (path, config) = global.load()?;
         let (name, context) = config.context(global.context.as_deref())?;
-        show(true, "configuration", &format!("{}, context {name}", path.display()))?;
+        show(
+            true,
+            "configuration",
+            &format!("{}, context {name}", path.display()),
+        )?;
         let client = match Client::connect(context, global.request_timeout).await {
             Ok(client) => client,
             Err(error) => return failed("connection", error),
@@ -42,7 +46,15 @@ impl Arguments {
             return failed("connection", error);
         }
         let micros = start.elapsed().as_micros();
-        show(true, "connection", &format!("{} as user {}, round trip {micros} µs", context.servers.join(", "), context.user))?;
+        show(
+            true,
+            "connection",
+            &format!(
+                "{} as user {}, round trip {micros} µs",
+                context.servers.join(", "),
+                context.user
+            ),
+        )?;
         let asked = app::now();
         let health = match health(&client).await {
             Ok(health) => health,
@@ -55,12 +67,19 @@ impl Arguments {
             worst &= finding.ok;
             show(finding.ok, finding.what, &finding.detail)?;
         }
-        Ok(if worst { ExitCode::SUCCESS } else { ExitCode::from(6) })
+        Ok(if worst {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(6)
+        })
     }
 }
 
 /// A monotonic clock for one round trip; nothing decides by it.
-#[allow(clippy::disallowed_methods, reason = "measures a round trip for people to read")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "measures a round trip for people to read"
+)]
 fn started() -> Instant {
     Instant::now()
 }
@@ -70,7 +89,10 @@ pub(crate) async fn health(client: &Client) -> CliResult<Health> {
     match client.query(&Query::Health).await?.next().await? {
         Some(Answer::Health(health)) => Ok(*health),
         Some(other) => Err(unexpected(&other)),
-        None => Err(CliError::new(skein_schema::code::Code::NoHub, "the hub does not say how it is")),
+        None => Err(CliError::new(
+            skein_schema::code::Code::NoHub,
+            "the hub does not say how it is",
+        )),
     }
 }
 
@@ -79,24 +101,67 @@ fn judge(health: &Health, ahead: SignedDuration) -> Vec<Finding> {
     let mut find = |ok, what, detail| findings.push(Finding { ok, what, detail });
     let role = if health.leads { "leads" } else { "follows" };
     match &health.fenced {
-        Some(why) => find(false, "hub", format!("{} has stopped deciding: {why}", health.hub)),
-        None => find(true, "hub", format!("{} {role}, ledger sequence {}", health.hub, health.sequence)),
+        Some(why) => find(
+            false,
+            "hub",
+            format!("{} has stopped deciding: {why}", health.hub),
+        ),
+        None => find(
+            true,
+            "hub",
+            format!("{} {role}, ledger sequence {}", health.hub, health.sequence),
+        ),
     }
-    let objects: Vec<String> = health.objects.iter().map(|(plural, count)| format!("{count} {plural}")).collect();
+    let objects: Vec<String> = health
+        .objects
+        .iter()
+        .map(|(plural, count)| format!("{count} {plural}"))
+        .collect();
     find(true, "objects", objects.join(", "));
     let ours = env!("CARGO_PKG_VERSION");
     let same = health.version == ours;
-    let detail = format!("client {ours}, hub {}, server {}", health.version, health.server_version);
-    find(same, "versions", if same { detail } else { format!("{detail}: use one version of client and hub") });
+    let detail = format!(
+        "client {ours}, hub {}, server {}",
+        health.version, health.server_version
+    );
+    find(
+        same,
+        "versions",
+        if same {
+            detail
+        } else {
+            format!("{detail}: use one version of client and hub")
+        },
+    );
     let off = ahead.as_secs().abs();
-    let word = if ahead.is_negative() { "behind" } else { "ahead of" };
-    find(off < CLOCK_SKEW_MAX_SECONDS, "clock", format!("the hub's is {off}s {word} ours (commands are refused from {CLOCK_SKEW_MAX_SECONDS}s on)"));
+    let word = if ahead.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    find(
+        off < CLOCK_SKEW_MAX_SECONDS,
+        "clock",
+        format!(
+            "the hub's is {off}s {word} ours (commands are refused from {CLOCK_SKEW_MAX_SECONDS}s on)"
+        ),
+    );
     for stream in &health.streams {
-        let detail = format!("{}: {} messages, {} bytes, last sequence {}", stream.name, stream.messages, stream.bytes, stream.last_sequence);
+        let detail = format!(
+            "{}: {} messages, {} bytes, last sequence {}",
+            stream.name, stream.messages, stream.bytes, stream.last_sequence
+        );
         if stream.differences.is_empty() {
             find(true, "stream", detail);
         } else {
-            find(false, "stream", format!("{detail}; differs from what is declared: {}", stream.differences.join("; ")));
+            find(
+                false,
+                "stream",
+                format!(
+                    "{detail}; differs from what is declared: {}",
+                    stream.differences.join("; ")
+                ),
+            );
         }
     }
     findings
@@ -132,18 +197,53 @@ mod tests {
     }
 
     fn failing(health: &Health, ahead: i64) -> Vec<&'static str> {
-        judge(health, SignedDuration::from_secs(ahead)).into_iter().filter(|f| !f.ok).map(|f| f.what).collect()
+        judge(health, SignedDuration::from_secs(ahead))
+            .into_iter()
+            .filter(|f| !f.ok)
+            .map(|f| f.what)
+            .collect()
     }
 
     #[test]
     fn each_ailment_is_found() {
         assert!(failing(&health(), 0).is_empty());
         assert_eq!(failing(&health(), -3600), ["clock"]);
-        assert_eq!(failing(&Health { fenced: Some("the ledger is shorter".into()), ..health() }, 0), ["hub"]);
-        assert_eq!(failing(&Health { version: "9.9.9".into(), ..health() }, 0), ["versions"]);
+        assert_eq!(
+            failing(
+                &Health {
+                    fenced: Some("the ledger is shorter".into()),
+                    ..health()
+                },
+                0
+            ),
+            ["hub"]
+        );
+        assert_eq!(
+            failing(
+                &Health {
+                    version: "9.9.9".into(),
+                    ..health()
+                },
+                0
+            ),
+            ["versions"]
+        );
         let stream = skein_schema::query::StreamHealth {
-            name: "LEDGER".into(), messages: 0, bytes: 0, last_sequence: 0, differences: vec!["deny_delete: want true, have false".into()],
+            name: "LEDGER".into(),
+            messages: 0,
+            bytes: 0,
+            last_sequence: 0,
+            differences: vec!["deny_delete: want true, have false".into()],
         };
-        assert_eq!(failing(&Health { streams: vec![stream], ..health() }, 0), ["stream"]);
+        assert_eq!(
+            failing(
+                &Health {
+                    streams: vec![stream],
+                    ..health()
+                },
+                0
+            ),
+            ["stream"]
+        );
     }
 }

@@ -17,7 +17,9 @@ use crate::{app, ask, moment};
 ///
 /// Every event tells when, who, what and to which object. The ledger keeps all of them.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein events --since 1h\n  skein events --kind managedcluster --name shop-1 --follow\n  skein events --actor user:alice --type deleted --since 7d\n  skein events --last 20 -o json")]
+#[command(
+    after_help = "Examples:\n  skein events --since 1h\n  skein events --kind managedcluster --name shop-1 --follow\n  skein events --actor user:alice --type deleted --since 7d\n  skein events --last 20 -o json"
+)]
 pub(crate) struct Arguments {
     /// Events about objects of this kind
     #[arg(long, value_name = "KIND")]
@@ -54,7 +56,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
         let now = app::now();
-        let at = |text: &Option<String>| text.as_deref().map(|text| moment::parse_at(text, now)).transpose();
+        let at = |text: &Option<String>| {
+            text.as_deref()
+                .map(|text| moment::parse_at(text, now))
+                .transpose()
+        };
         let filter = EventFilter {
             kind: self.kind.as_deref().map(ask::kind).transpose()?,
             workspace: self.namespace.clone(),
@@ -63,7 +69,11 @@ impl Arguments {
             type_contains: self.type_contains.clone(),
             since: at(&self.since)?,
             until: at(&self.until)?,
-            last: self.last.or(if self.since.is_some() { None } else { Some(100) }),
+            last: self.last.or(if self.since.is_some() {
+                None
+            } else {
+                Some(100)
+            }),
             follow: self.follow,
             data: matches!(self.output, Format::Json | Format::Yaml),
         };
@@ -72,14 +82,20 @@ impl Arguments {
 }
 
 /// Asks for events and prints them as they come.
-pub(crate) async fn print_events(global: &Global, filter: EventFilter, output: &Format) -> CliResult<ExitCode> {
+pub(crate) async fn print_events(
+    global: &Global,
+    filter: EventFilter,
+    output: &Format,
+) -> CliResult<ExitCode> {
     let client = global.connect().await?;
     let follow = filter.follow;
     let mut answers = client.query(&Query::Events(filter)).await?;
     let mut batch = Vec::new();
     let mut any = false;
     while let Some(answer) = answers.next().await? {
-        let Answer::Event(event) = answer else { return Err(unexpected(&answer)) };
+        let Answer::Event(event) = answer else {
+            return Err(unexpected(&answer));
+        };
         match output {
             Format::Json => {
                 print(&format!("{}\n", to_value(&event)?))?;
@@ -97,13 +113,25 @@ pub(crate) async fn print_events(global: &Global, filter: EventFilter, output: &
                 ];
                 if matches!(output, Format::Wide) {
                     row.push(event.kind.clone());
-                    row.push(event.causation_id.map(|id| id.to_string()).unwrap_or_default());
-                    row.push(event.command_id.map(|id| id.to_string()).unwrap_or_default());
+                    row.push(
+                        event
+                            .causation_id
+                            .map(|id| id.to_string())
+                            .unwrap_or_default(),
+                    );
+                    row.push(
+                        event
+                            .command_id
+                            .map(|id| id.to_string())
+                            .unwrap_or_default(),
+                    );
                 }
                 batch.push(row);
             }
             Format::Name | Format::JsonPath(_) => {
-                return Err(CliError::argument("events are printed as table, wide, json or yaml"));
+                return Err(CliError::argument(
+                    "events are printed as table, wide, json or yaml",
+                ));
             }
         }
         any = true;

@@ -13,7 +13,9 @@ use crate::output::Format;
 
 /// Show everything that ever happened to one object
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein history mcl shop-1\n  skein history work web -n shop-1 -o yaml")]
+#[command(
+    after_help = "Examples:\n  skein history mcl shop-1\n  skein history work web -n shop-1 -o yaml"
+)]
 pub(crate) struct Arguments {
     /// KIND NAME, or KIND/NAME
     #[arg(value_name = "OBJECT", required = true, num_args = 1..=2)]
@@ -35,7 +37,9 @@ impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
         let workspace = self.workspace.resolve(&global.chosen()?)?;
         let [key] = &ask::keys(&self.object, &workspace)?[..] else {
-            return Err(CliError::argument("name one object: KIND NAME or KIND/NAME"));
+            return Err(CliError::argument(
+                "name one object: KIND NAME or KIND/NAME",
+            ));
         };
         let filter = EventFilter {
             kind: Some(key.kind),

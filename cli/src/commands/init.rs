@@ -24,7 +24,9 @@ use crate::{app, private};
 /// file for each nats-server and one for the hub. Give one server, or three for a bus that survives
 /// the loss of one. Nothing is overwritten.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein init --dir /etc/skein --server nats.example.com\n  skein init --dir /etc/skein --server nats-1.example.com --server nats-2.example.com --server nats-3.example.com")]
+#[command(
+    after_help = "Examples:\n  skein init --dir /etc/skein --server nats.example.com\n  skein init --dir /etc/skein --server nats-1.example.com --server nats-2.example.com --server nats-3.example.com"
+)]
 pub(crate) struct Arguments {
     /// The folder to make
     #[arg(long, value_name = "FOLDER")]
@@ -58,16 +60,21 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
         if !matches!(self.servers.len(), 1 | 3) {
-            return Err(CliError::argument(format!("{} servers: give one, or three", self.servers.len()))
-                .with_hint("two servers lose a quorum as easily as one"));
+            return Err(CliError::argument(format!(
+                "{} servers: give one, or three",
+                self.servers.len()
+            ))
+            .with_hint("two servers lose a quorum as easily as one"));
         }
-        let dir = std::path::absolute(&self.dir).map_err(|e| CliError::io(&format!("resolve {}", self.dir.display()), &e))?;
+        let dir = std::path::absolute(&self.dir)
+            .map_err(|e| CliError::io(&format!("resolve {}", self.dir.display()), &e))?;
         private::make_folder(&dir)?;
         let now = app::now();
         let keys_dir = dir.join("hub/keys");
         private::make_folder(&keys_dir)?;
-        let store = OperatorStore::create(&keys_dir.join("operator"), now)
-            .map_err(|error| CliError::new(Code::LocalFile, "cannot make the operator").because(&error))?;
+        let store = OperatorStore::create(&keys_dir.join("operator"), now).map_err(|error| {
+            CliError::new(Code::LocalFile, "cannot make the operator").because(&error)
+        })?;
         let keys = store.keys();
         let authority = Authority::new()?;
         private::write(&dir.join("ca.pem"), authority.certificate())?;
@@ -79,7 +86,9 @@ impl Arguments {
         let context = self.context(&dir, keys)?;
         let (path, mut config) = global.load()?;
         config.contexts.insert(self.context_name.clone(), context);
-        config.current_context.get_or_insert_with(|| self.context_name.clone());
+        config
+            .current_context
+            .get_or_insert_with(|| self.context_name.clone());
         config.save(&path)?;
         print(&self.next_steps(&dir, &hub))?;
         Ok(ExitCode::SUCCESS)
@@ -89,7 +98,14 @@ impl Arguments {
         dir.join(format!("nats-{}", index + 1))
     }
 
-    fn server(&self, dir: &Path, index: usize, host: &str, keys: &OperatorKeys, authority: &Authority) -> CliResult<()> {
+    fn server(
+        &self,
+        dir: &Path,
+        index: usize,
+        host: &str,
+        keys: &OperatorKeys,
+        authority: &Authority,
+    ) -> CliResult<()> {
         let folder = Self::folder(dir, index);
         private::make_folder(&folder)?;
         let issued = authority.issue(host)?;
@@ -106,17 +122,28 @@ impl Arguments {
             server_name: format!("nats-{}", index + 1),
             listen: SocketAddr::new(self.listen, self.client_port),
             advertise: Some(format!("{host}:{}", self.client_port)),
-            state: self.state_dir.clone().unwrap_or_else(|| folder.join("state")),
+            state: self
+                .state_dir
+                .clone()
+                .unwrap_or_else(|| folder.join("state")),
             sync: Sync::Always,
             cluster: (self.servers.len() > 1).then(|| Cluster {
                 name: "skein".to_owned(),
                 listen: SocketAddr::new(self.listen, self.route_port),
-                routes: others.map(|other| format!("nats-route://{other}:{}", self.route_port)).collect(),
+                routes: others
+                    .map(|other| format!("nats-route://{other}:{}", self.route_port))
+                    .collect(),
                 tls: Some(tls.clone()),
             }),
-            tls: Some(ServerTls { authority: None, ..tls }),
+            tls: Some(ServerTls {
+                authority: None,
+                ..tls
+            }),
         };
-        private::write(&folder.join("nats-server.conf"), &config.render(keys, app::now()))
+        private::write(
+            &folder.join("nats-server.conf"),
+            &config.render(keys, app::now()),
+        )
     }
 
     fn hub(&self, dir: &Path, keys: &OperatorKeys) -> CliResult<PathBuf> {
@@ -155,7 +182,10 @@ impl Arguments {
     }
 
     fn urls(&self) -> Vec<String> {
-        self.servers.iter().map(|host| format!("tls://{host}:{}", self.client_port)).collect()
+        self.servers
+            .iter()
+            .map(|host| format!("tls://{host}:{}", self.client_port))
+            .collect()
     }
 
     fn next_steps(&self, dir: &Path, hub: &Path) -> String {
@@ -178,7 +208,9 @@ impl Arguments {
 
 fn credentials(keys: &OperatorKeys, role: Role, name: &str, path: &Path) -> CliResult<()> {
     let failed = || CliError::new(Code::LocalFile, format!("cannot make {}", path.display()));
-    let made = keys.credentials(role, name, app::now(), None).map_err(|error| failed().because(&error))?;
+    let made = keys
+        .credentials(role, name, app::now(), None)
+        .map_err(|error| failed().because(&error))?;
     made.write(path).map_err(|error| failed().because(&error))
 }
 

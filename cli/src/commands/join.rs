@@ -17,7 +17,9 @@ use crate::program;
 /// read from a file, from standard input or from SKEIN_TOKEN; never give it as an argument, where
 /// others on the machine can see it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein join --token-file token --cluster-name shop-1 --context shop-1-admin\n  skein token create | skein join --token-file - --cluster-name shop-1")]
+#[command(
+    after_help = "Examples:\n  skein join --token-file token --cluster-name shop-1 --context shop-1-admin\n  skein token create | skein join --token-file - --cluster-name shop-1"
+)]
 pub(crate) struct Arguments {
     /// The file with the join token, - for standard input [default: SKEIN_TOKEN]
     #[arg(long, value_name = "FILE")]
@@ -45,15 +47,23 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) async fn run(self, _: &Global) -> CliResult<ExitCode> {
         let mut command = Command::new(program::find("skein-agent", "SKEIN_AGENT_PROGRAM")?);
-        command.arg("--cluster-name").arg(self.cluster_name.as_str());
+        command
+            .arg("--cluster-name")
+            .arg(self.cluster_name.as_str());
         let mut option = |name: &str, value: Option<&std::ffi::OsStr>| {
             if let Some(value) = value {
                 command.arg(name).arg(value);
             }
         };
-        option("--token-file", self.token_file.as_deref().map(AsRef::as_ref));
+        option(
+            "--token-file",
+            self.token_file.as_deref().map(AsRef::as_ref),
+        );
         option("--state-dir", self.state_dir.as_deref().map(AsRef::as_ref));
-        option("--kubeconfig", self.kubeconfig.as_deref().map(AsRef::as_ref));
+        option(
+            "--kubeconfig",
+            self.kubeconfig.as_deref().map(AsRef::as_ref),
+        );
         option("--context", self.kube_context.as_deref().map(AsRef::as_ref));
         for label in &self.labels {
             command.arg("--label").arg(label);

@@ -12,7 +12,9 @@ use crate::keyed::{KeyedArguments, Member};
 ///
 /// Sets of clusters select by labels, and so do people.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein label mcl shop-1 env=prod tier-n  skein label managedclusters --all region=eu --overwrite")]
+#[command(
+    after_help = "Examples:\n  skein label mcl shop-1 env=prod tier-n  skein label managedclusters --all region=eu --overwrite"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     keyed: KeyedArguments,
@@ -20,6 +22,14 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
-        self.keyed.run(global, Member { name: "labels", done: "labeled" }).await
+        self.keyed
+            .run(
+                global,
+                Member {
+                    name: "labels",
+                    done: "labeled",
+                },
+            )
+            .await
     }
 }

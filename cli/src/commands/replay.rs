@@ -16,7 +16,9 @@ use crate::{app, ask, moment};
 /// The hub folds the ledger up to that point, joined with what the agents had reported by then.
 /// Without a kind, every kind is shown.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein replay --at 2026-11-17T14:05:00Z\n  skein replay --at 1042 managedclusters -o wide\n  skein replay --at 2h works -o yaml")]
+#[command(
+    after_help = "Examples:\n  skein replay --at 2026-11-17T14:05:00Z\n  skein replay --at 1042 managedclusters -o wide\n  skein replay --at 2h works -o yaml"
+)]
 pub(crate) struct Arguments {
     /// When: a time, how long ago (15m, 2h, 3d), or a ledger sequence
     #[arg(long, value_name = "WHEN")]
@@ -37,7 +39,10 @@ impl Arguments {
         let at = moment::parse_at(&self.at, now)?;
         let kinds = match &self.kinds[..] {
             [] => KindName::ALL.to_vec(),
-            named => named.iter().map(|text| ask::kind(text)).collect::<CliResult<_>>()?,
+            named => named
+                .iter()
+                .map(|text| ask::kind(text))
+                .collect::<CliResult<_>>()?,
         };
         let client = global.connect().await?;
         if self.output.is_table() {
@@ -53,14 +58,23 @@ impl Arguments {
         };
         let mut shown = false;
         for kind in kinds {
-            let selection =
-                Selection { kind, workspace: None, name: None, label_selector: self.selector.clone(), at: Some(at) };
+            let selection = Selection {
+                kind,
+                workspace: None,
+                name: None,
+                label_selector: self.selector.clone(),
+                at: Some(at),
+            };
             let objects = ask::list(&client, selection).await?;
             if objects.is_empty() {
                 continue;
             }
             if self.output.is_table() {
-                print(&format!("{}{}\n", if shown { "\n" } else { "" }, kind.info().plural))?;
+                print(&format!(
+                    "{}{}\n",
+                    if shown { "\n" } else { "" },
+                    kind.info().plural
+                ))?;
             }
             shown = true;
             self.output.print_list(kind, objects, true, false, then)?;

@@ -17,7 +17,9 @@ use crate::{ask, change};
 /// have not chosen it yet, PreferNoSelect where there is a choice. A cluster has at most one taint
 /// of a key.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein taint shop-1 maintenance=tonight:NoSelect\n  skein taint shop-1 shop-2 maintenance-")]
+#[command(
+    after_help = "Examples:\n  skein taint shop-1 maintenance=tonight:NoSelect\n  skein taint shop-1 shop-2 maintenance-"
+)]
 pub(crate) struct Arguments {
     /// CLUSTER… then KEY[=VALUE]:EFFECT to set, KEY- or KEY:EFFECT- to remove
     #[arg(value_name = "CLUSTER|TAINT", required = true, num_args = 2..)]
@@ -32,15 +34,26 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, PartialEq)]
 enum Wish {
-    Set { key: String, value: String, effect: String },
-    Remove { key: String, effect: Option<String> },
+    Set {
+        key: String,
+        value: String,
+        effect: String,
+    },
+    Remove {
+        key: String,
+        effect: Option<String>,
+    },
 }
 
 const EFFECTS: [&str; 3] = ["NoSelect", "PreferNoSelect", "NoSelectIfNew"];
 
 impl Arguments {
     pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
-        let first = self.words.iter().position(|word| word.contains(':') || word.ends_with('-')).unwrap_or(self.words.len());
+        let first = self
+            .words
+            .iter()
+            .position(|word| word.contains(':') || word.ends_with('-'))
+            .unwrap_or(self.words.len());
         let (clusters, taints) = self.words.split_at(first);
         // `kubectl taint nodes NAME …` names the kind first; so may we.
         let clusters = match clusters.split_first() {
@@ -48,19 +61,37 @@ impl Arguments {
             _ => clusters,
         };
         if clusters.is_empty() || taints.is_empty() {
-            return Err(CliError::argument("name clusters, then taints").with_hint("for example: skein taint shop-1 maintenance=tonight:NoSelect"));
+            return Err(CliError::argument("name clusters, then taints")
+                .with_hint("for example: skein taint shop-1 maintenance=tonight:NoSelect"));
         }
         let clusters = ask::clusters(clusters)?;
-        let wishes = taints.iter().map(|text| parse(text)).collect::<CliResult<Vec<_>>>()?;
+        let wishes = taints
+            .iter()
+            .map(|text| parse(text))
+            .collect::<CliResult<Vec<_>>>()?;
         let client = global.connect().await?;
         for cluster in &clusters {
             let label = format!("managedcluster/{cluster}");
-            let done = change::change(&client, &ObjectKey::cluster(cluster), self.dry_run, |object| {
-                patch(object, &wishes, self.overwrite).map_err(|error| error.at(&label))
-            })
+            let done = change::change(
+                &client,
+                &ObjectKey::cluster(cluster),
+                self.dry_run,
+                |object| patch(object, &wishes, self.overwrite).map_err(|error| error.at(&label)),
+            )
             .await?;
-            let dry = if self.dry_run { " (server dry run)" } else { "" };
-            print(&format!("{label} {}{dry}\n", if done.is_some() { "tainted" } else { "unchanged" }))?;
+            let dry = if self.dry_run {
+                " (server dry run)"
+            } else {
+                ""
+            };
+            print(&format!(
+                "{label} {}{dry}\n",
+                if done.is_some() {
+                    "tainted"
+                } else {
+                    "unchanged"
+                }
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -68,14 +99,28 @@ impl Arguments {
 
 fn parse(text: &str) -> CliResult<Wish> {
     let wrong = || {
-        CliError::argument(format!("{text:?} is not a taint"))
-            .with_hint(format!("write KEY=VALUE:EFFECT, KEY:EFFECT or KEY-; effects are {}", EFFECTS.join(", ")))
+        CliError::argument(format!("{text:?} is not a taint")).with_hint(format!(
+            "write KEY=VALUE:EFFECT, KEY:EFFECT or KEY-; effects are {}",
+            EFFECTS.join(", ")
+        ))
     };
-    let effect = |effect: &str| if EFFECTS.contains(&effect) { Ok(effect.to_owned()) } else { Err(wrong()) };
+    let effect = |effect: &str| {
+        if EFFECTS.contains(&effect) {
+            Ok(effect.to_owned())
+        } else {
+            Err(wrong())
+        }
+    };
     if let Some(removed) = text.strip_suffix('-') {
         return Ok(match removed.split_once(':') {
-            Some((key, of)) => Wish::Remove { key: key.to_owned(), effect: Some(effect(of)?) },
-            None => Wish::Remove { key: removed.to_owned(), effect: None },
+            Some((key, of)) => Wish::Remove {
+                key: key.to_owned(),
+                effect: Some(effect(of)?),
+            },
+            None => Wish::Remove {
+                key: removed.to_owned(),
+                effect: None,
+            },
         });
     }
     let (what, of) = text.rsplit_once(':').ok_or_else(wrong)?;
@@ -83,17 +128,28 @@ fn parse(text: &str) -> CliResult<Wish> {
     if key.is_empty() {
         return Err(wrong());
     }
-    Ok(Wish::Set { key: key.to_owned(), value: value.to_owned(), effect: effect(of)? })
+    Ok(Wish::Set {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        effect: effect(of)?,
+    })
 }
 
 fn patch(cluster: &Value, wishes: &[Wish], overwrite: bool) -> CliResult<Option<Value>> {
-    let before = cluster.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
+    let before = cluster
+        .pointer("/spec/taints")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let mut taints = before.clone();
     for wish in wishes {
         match wish {
             Wish::Remove { key, effect } => {
                 let is_meant = |taint: &Value| {
-                    taint["key"] == **key && effect.as_ref().is_none_or(|effect| taint["effect"] == **effect)
+                    taint["key"] == **key
+                        && effect
+                            .as_ref()
+                            .is_none_or(|effect| taint["effect"] == **effect)
                 };
                 if !taints.iter().any(is_meant) {
                     return Err(CliError::argument(format!("there is no taint {key:?}")));
@@ -109,7 +165,10 @@ fn patch(cluster: &Value, wishes: &[Wish], overwrite: bool) -> CliResult<Option<
                 match known {
                     Some(known) if same(known, &taint) => {}
                     Some(_) if !overwrite => {
-                        return Err(CliError::argument(format!("taint {key:?} is there already")).with_hint("--overwrite changes it"));
+                        return Err(
+                            CliError::argument(format!("taint {key:?} is there already"))
+                                .with_hint("--overwrite changes it"),
+                        );
                     }
                     Some(known) => *known = taint,
                     None => taints.push(taint),
@@ -122,7 +181,9 @@ fn patch(cluster: &Value, wishes: &[Wish], overwrite: bool) -> CliResult<Option<
 
 /// The hub adds when a taint was set; that is not part of what was asked for.
 fn same(known: &Value, wanted: &Value) -> bool {
-    ["key", "value", "effect"].iter().all(|member| known.get(member) == wanted.get(member))
+    ["key", "value", "effect"]
+        .iter()
+        .all(|member| known.get(member) == wanted.get(member))
 }
 
 #[cfg(test)]
@@ -131,9 +192,29 @@ mod tests {
 
     #[test]
     fn taints_are_read_as_kubectl_does() {
-        assert_eq!(parse("a=b:NoSelect").unwrap(), Wish::Set { key: "a".into(), value: "b".into(), effect: "NoSelect".into() });
-        assert_eq!(parse("a:NoSelectIfNew").unwrap(), Wish::Set { key: "a".into(), value: String::new(), effect: "NoSelectIfNew".into() });
-        assert_eq!(parse("a-").unwrap(), Wish::Remove { key: "a".into(), effect: None });
+        assert_eq!(
+            parse("a=b:NoSelect").unwrap(),
+            Wish::Set {
+                key: "a".into(),
+                value: "b".into(),
+                effect: "NoSelect".into()
+            }
+        );
+        assert_eq!(
+            parse("a:NoSelectIfNew").unwrap(),
+            Wish::Set {
+                key: "a".into(),
+                value: String::new(),
+                effect: "NoSelectIfNew".into()
+            }
+        );
+        assert_eq!(
+            parse("a-").unwrap(),
+            Wish::Remove {
+                key: "a".into(),
+                effect: None
+            }
+        );
         for bad in ["a=b", ":NoSelect", "a:NoSchedule", "a:NoSchedule-"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
@@ -149,7 +230,10 @@ mod tests {
             patch(&cluster, &wish("a=x:NoSelect"), true).unwrap(),
             Some(json!({"spec": {"taints": [{"key": "a", "effect": "NoSelect", "value": "x"}]}}))
         );
-        assert_eq!(patch(&cluster, &wish("a-"), false).unwrap(), Some(json!({"spec": {"taints": []}})));
+        assert_eq!(
+            patch(&cluster, &wish("a-"), false).unwrap(),
+            Some(json!({"spec": {"taints": []}}))
+        );
         assert!(patch(&cluster, &wish("b-"), false).is_err());
     }
 }

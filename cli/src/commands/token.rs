@@ -24,7 +24,9 @@ use crate::{app, moment, private};
 /// A join token lets a cluster ask to join. It is a secret: hand it over as one. Its secret half is
 /// made here and is known to nobody else, not even the hub.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein token create > token\n  skein token create --cluster shop-1 --clusterset eu --auto-accept --expires 1h --output-file shop-1.token\n  skein token list\n  skein token revoke shops")]
+#[command(
+    after_help = "Examples:\n  skein token create > token\n  skein token create --cluster shop-1 --clusterset eu --auto-accept --expires 1h --output-file shop-1.token\n  skein token list\n  skein token revoke shops"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: TokenCommand,
@@ -93,8 +95,16 @@ impl Arguments {
             TokenCommand::Revoke { tokens } => {
                 let client = global.connect().await?;
                 for token in tokens {
-                    let done = client.command(Command::RevokeToken { token: token.clone() }).await?;
-                    let word = if done.change == Change::Unchanged { "was revoked before" } else { "revoked" };
+                    let done = client
+                        .command(Command::RevokeToken {
+                            token: token.clone(),
+                        })
+                        .await?;
+                    let word = if done.change == Change::Unchanged {
+                        "was revoked before"
+                    } else {
+                        "revoked"
+                    };
                     print(&format!("token/{token} {word}\n"))?;
                 }
             }
@@ -124,13 +134,24 @@ impl Create {
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             auto_accept: self.auto_accept,
         };
-        let done = global.connect().await?.command(Command::CreateToken(grant)).await?;
-        let jwt = done
-            .credential
-            .ok_or_else(|| CliError::new(Code::Internal, "the hub recorded the token but sent no credential"))?;
+        let done = global
+            .connect()
+            .await?
+            .command(Command::CreateToken(grant))
+            .await?;
+        let jwt = done.credential.ok_or_else(|| {
+            CliError::new(
+                Code::Internal,
+                "the hub recorded the token but sent no credential",
+            )
+        })?;
         let token = JoinToken {
             token: name.clone(),
-            urls: if self.servers.is_empty() { context.servers.clone() } else { self.servers },
+            urls: if self.servers.is_empty() {
+                context.servers.clone()
+            } else {
+                self.servers
+            },
             jwt,
             seed: key.seed().to_owned(),
             certificate_authority: authority(&context)?,
@@ -139,13 +160,20 @@ impl Create {
         match &self.output_file {
             Some(path) => {
                 private::write(path, &line).map_err(|error| {
-                    error.with_hint("the token exists: revoke it with `skein token revoke`, or mint another")
+                    error.with_hint(
+                        "the token exists: revoke it with `skein token revoke`, or mint another",
+                    )
                 })?;
-                note(&format!("token/{name} created, valid until {expires_at}, written to {}", path.display()));
+                note(&format!(
+                    "token/{name} created, valid until {expires_at}, written to {}",
+                    path.display()
+                ));
             }
             None => {
                 print(&line)?;
-                note(&format!("token/{name} created, valid until {expires_at}; give it to the cluster's owner as a secret"));
+                note(&format!(
+                    "token/{name} created, valid until {expires_at}; give it to the cluster's owner as a secret"
+                ));
             }
         }
         note("on the cluster: skein join --token-file FILE --cluster-name NAME");
@@ -155,12 +183,20 @@ impl Create {
 
 fn random_name() -> CliResult<TokenName> {
     let id = app::new_id().simple().to_string();
-    TokenName::new(format!("token-{}", &id[id.len() - 10..])).map_err(|error| CliError::argument(error.to_string()))
+    TokenName::new(format!("token-{}", &id[id.len() - 10..]))
+        .map_err(|error| CliError::argument(error.to_string()))
 }
 
 async fn list(global: &Global, output: &Format) -> CliResult<()> {
     let mut views: Vec<TokenView> = Vec::new();
-    for answer in global.connect().await?.query(&Query::Tokens).await?.collect().await? {
+    for answer in global
+        .connect()
+        .await?
+        .query(&Query::Tokens)
+        .await?
+        .collect()
+        .await?
+    {
         match answer {
             Answer::Token(view) => views.push(*view),
             other => return Err(unexpected(&other)),
@@ -169,24 +205,50 @@ async fn list(global: &Global, output: &Format) -> CliResult<()> {
     match output {
         Format::Json => print(&pretty_json(&to_value(&views)?)?),
         Format::Yaml => print(&yaml(&to_value(&views)?)?),
-        Format::Name => views.iter().try_for_each(|view| print(&format!("token/{}\n", view.grant.token))),
-        Format::JsonPath(_) => Err(CliError::argument("tokens are printed as table, json, yaml or name")),
+        Format::Name => views
+            .iter()
+            .try_for_each(|view| print(&format!("token/{}\n", view.grant.token))),
+        Format::JsonPath(_) => Err(CliError::argument(
+            "tokens are printed as table, json, yaml or name",
+        )),
         Format::Table | Format::Wide if views.is_empty() => {
             note("There are no tokens: `skein token create` mints one.");
             Ok(())
         }
         Format::Table | Format::Wide => {
             let now = app::now();
-            let mut table = Table::new(&["NAME", "STATE", "USED", "CLUSTER", "CLUSTERSET", "ACCEPT", "EXPIRES", "BY", "AGE"]);
+            let mut table = Table::new(&[
+                "NAME",
+                "STATE",
+                "USED",
+                "CLUSTER",
+                "CLUSTERSET",
+                "ACCEPT",
+                "EXPIRES",
+                "BY",
+                "AGE",
+            ]);
             for view in &views {
                 let grant = &view.grant;
                 table.row(vec![
                     grant.token.to_string(),
                     state(view, now).to_owned(),
                     format!("{}/{}", view.used, grant.uses),
-                    grant.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
-                    grant.clusterset.as_ref().map_or("default".to_owned(), ToString::to_string),
-                    if grant.auto_accept { "automatic" } else { "by a person" }.to_owned(),
+                    grant
+                        .cluster
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                    grant
+                        .clusterset
+                        .as_ref()
+                        .map_or("default".to_owned(), ToString::to_string),
+                    if grant.auto_accept {
+                        "automatic"
+                    } else {
+                        "by a person"
+                    }
+                    .to_owned(),
                     grant.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
                     view.created_by.to_string(),
                     moment::age(view.created_at, now),

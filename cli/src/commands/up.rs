@@ -23,7 +23,9 @@ use crate::{moment, program};
 /// Everything it needs is made in the data folder at the first start and found there at the next.
 /// A context for it becomes the current one.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skein up\n  skein up --data-dir /var/lib/skein --listen 0.0.0.0:4222")]
+#[command(
+    after_help = "Examples:\n  skein up\n  skein up --data-dir /var/lib/skein --listen 0.0.0.0:4222"
+)]
 pub(crate) struct Arguments {
     /// Where the ledger and the keys are kept [default: ~/.local/share/skein]
     #[arg(long, value_name = "FOLDER", env = "SKEIN_DATA_DIR")]
@@ -63,13 +65,18 @@ impl Arguments {
         // A file of an earlier run would look like readiness.
         match std::fs::remove_file(&described) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(CliError::io(&format!("remove {}", described.display()), &error));
+                return Err(CliError::io(
+                    &format!("remove {}", described.display()),
+                    &error,
+                ));
             }
             _ => {}
         }
         let mut command = Command::new(program::find("skein-hub", "SKEIN_HUB_PROGRAM")?);
         command.arg("embedded").arg("--data-dir").arg(&data_dir);
-        command.args(["--listen", &self.listen, "--http", &self.http]).args(&self.hub_options);
+        command
+            .args(["--listen", &self.listen, "--http", &self.http])
+            .args(&self.hub_options);
         if let Some(path) = &self.log_file {
             let file = std::fs::File::options()
                 .create(true)
@@ -112,13 +119,20 @@ impl Arguments {
 
     fn data_dir(&self) -> CliResult<PathBuf> {
         let named = self.data_dir.clone().or_else(|| {
-            let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+            let home = |name: &str| {
+                std::env::var_os(name)
+                    .filter(|v| !v.is_empty())
+                    .map(PathBuf::from)
+            };
             home("XDG_DATA_HOME")
                 .or_else(|| home("HOME").map(|home| home.join(".local/share")))
                 .map(|base| base.join("skein"))
         });
-        let named = named.ok_or_else(|| CliError::argument("cannot tell where to keep data").with_hint("give --data-dir"))?;
-        std::path::absolute(&named).map_err(|error| CliError::io(&format!("resolve {}", named.display()), &error))
+        let named = named.ok_or_else(|| {
+            CliError::argument("cannot tell where to keep data").with_hint("give --data-dir")
+        })?;
+        std::path::absolute(&named)
+            .map_err(|error| CliError::io(&format!("resolve {}", named.display()), &error))
     }
 
     /// Waits until the hub has described itself and answers, and makes the context.
@@ -130,7 +144,7 @@ impl Arguments {
                 {
                     break hub;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                pause().await;
             };
             let (path, mut config) = global.load()?;
             let context = Context {
@@ -138,25 +152,44 @@ impl Arguments {
                 user: hub.user,
                 credentials: hub.credentials,
                 certificate_authority: None,
-                workspace: config.contexts.get(&self.context_name).and_then(|known| known.workspace.clone()),
+                workspace: config
+                    .contexts
+                    .get(&self.context_name)
+                    .and_then(|known| known.workspace.clone()),
             };
             self.save(&path, &mut config, &context)?;
             loop {
                 match Client::connect(&context, Duration::from_secs(5)).await {
                     Ok(client) if doctor::health(&client).await.is_ok() => return Ok(context),
-                    _ => tokio::time::sleep(Duration::from_millis(100)).await,
+                    _ => pause().await,
                 }
             }
         };
-        tokio::time::timeout(self.start_timeout, wait).await.unwrap_or_else(|_| {
-            let message = format!("the hub is not ready after {}s", self.start_timeout.as_secs());
-            Err(CliError::new(Code::NoHub, message).with_hint("its log above tells why"))
-        })
+        tokio::time::timeout(self.start_timeout, wait)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!(
+                    "the hub is not ready after {}s",
+                    self.start_timeout.as_secs()
+                );
+                Err(CliError::new(Code::NoHub, message).with_hint("its log above tells why"))
+            })
     }
 
     fn save(&self, path: &Path, config: &mut Config, context: &Context) -> CliResult<()> {
-        config.contexts.insert(self.context_name.clone(), context.clone());
+        config
+            .contexts
+            .insert(self.context_name.clone(), context.clone());
         config.current_context = Some(self.context_name.clone());
         config.save(path)
     }
+}
+
+/// Between two looks at a hub that is starting; the caller has a deadline.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program that starts can only be looked at again"
+)]
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }

@@ -40,14 +40,20 @@ impl Arguments {
             Format::Json => print(&pretty_json(&versions)?)?,
             Format::Yaml => print(&yaml(&versions)?)?,
             Format::Table => {
-                for (part, name) in [("client", "Client"), ("hub", "Hub"), ("server", "NATS server")] {
+                for (part, name) in [
+                    ("client", "Client"),
+                    ("hub", "Hub"),
+                    ("server", "NATS server"),
+                ] {
                     if let Some(version) = versions[part].as_str() {
                         print(&format!("{name}: {version}\n"))?;
                     }
                 }
             }
             Format::Wide | Format::Name | Format::JsonPath(_) => {
-                return Err(CliError::argument("versions are printed as table, json or yaml"));
+                return Err(CliError::argument(
+                    "versions are printed as table, json or yaml",
+                ));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -12,12 +12,22 @@ use crate::moment;
 pub(crate) fn headings(kind: KindName, wide: bool) -> Vec<&'static str> {
     let (narrow, more): (&[&str], &[&str]) = match kind {
         KindName::ManagedCluster => (
-            &["NAME", "ACCEPTED", "AVAILABLE", "CLUSTERSET", "VERSION", "AGE"],
+            &[
+                "NAME",
+                "ACCEPTED",
+                "AVAILABLE",
+                "CLUSTERSET",
+                "VERSION",
+                "AGE",
+            ],
             &["JOINED", "CPU", "MEMORY", "TAINTS", "URL"],
         ),
         KindName::ManagedClusterSet => (&["NAME", "EMPTY", "CLUSTERS", "AGE"], &["SELECTOR"]),
         KindName::ManagedClusterSetBinding => (&["NAME", "BOUND", "AGE"], &[]),
-        KindName::ManifestWork => (&["NAME", "MANIFESTS", "APPLIED", "AVAILABLE", "AGE"], &["GENERATION", "MESSAGE"]),
+        KindName::ManifestWork => (
+            &["NAME", "MANIFESTS", "APPLIED", "AVAILABLE", "AGE"],
+            &["GENERATION", "MESSAGE"],
+        ),
         KindName::Namespace => (&["NAME", "STATUS", "AGE"], &[]),
     };
     let mut headings = narrow.to_vec();
@@ -29,7 +39,9 @@ pub(crate) fn headings(kind: KindName, wide: bool) -> Vec<&'static str> {
 
 /// The cells of `object` under [`headings`].
 pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) -> Vec<String> {
-    let name = text(object, &["metadata", "name"]).unwrap_or_default().to_owned();
+    let name = text(object, &["metadata", "name"])
+        .unwrap_or_default()
+        .to_owned();
     let age = text(object, &["metadata", "creationTimestamp"])
         .and_then(|time| time.parse().ok())
         .map(|since| moment::age(since, now))
@@ -38,16 +50,26 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
         KindName::ManagedCluster => (
             vec![
                 name,
-                object.pointer("/spec/hubAcceptsClient").and_then(Value::as_bool).unwrap_or_default().to_string(),
+                object
+                    .pointer("/spec/hubAcceptsClient")
+                    .and_then(Value::as_bool)
+                    .unwrap_or_default()
+                    .to_string(),
                 condition(object, "ManagedClusterConditionAvailable"),
                 label(object, CLUSTER_SET_LABEL),
-                text(object, &["status", "version", "kubernetes"]).unwrap_or_default().to_owned(),
+                text(object, &["status", "version", "kubernetes"])
+                    .unwrap_or_default()
+                    .to_owned(),
                 age,
             ],
             vec![
                 condition(object, "ManagedClusterJoined"),
-                text(object, &["status", "allocatable", "cpu"]).unwrap_or_default().to_owned(),
-                text(object, &["status", "allocatable", "memory"]).unwrap_or_default().to_owned(),
+                text(object, &["status", "allocatable", "cpu"])
+                    .unwrap_or_default()
+                    .to_owned(),
+                text(object, &["status", "allocatable", "memory"])
+                    .unwrap_or_default()
+                    .to_owned(),
                 taints(object),
                 object
                     .pointer("/spec/managedClusterClientConfigs/0/url")
@@ -57,7 +79,12 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
             ],
         ),
         KindName::ManagedClusterSet => (
-            vec![name, condition(object, "ClusterSetEmpty"), cluster_count(object), age],
+            vec![
+                name,
+                condition(object, "ClusterSetEmpty"),
+                cluster_count(object),
+                age,
+            ],
             vec![selector(object)],
         ),
         KindName::ManagedClusterSetBinding => (vec![name, condition(object, "Bound"), age], vec![]),
@@ -70,12 +97,19 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
                 age,
             ],
             vec![
-                object.pointer("/metadata/generation").map(ToString::to_string).unwrap_or_default(),
+                object
+                    .pointer("/metadata/generation")
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
                 condition_message(object),
             ],
         ),
         KindName::Namespace => {
-            let status = if object.pointer("/metadata/deletionTimestamp").is_some() { "Terminating" } else { "Active" };
+            let status = if object.pointer("/metadata/deletionTimestamp").is_some() {
+                "Terminating"
+            } else {
+                "Active"
+            };
             (vec![name, status.to_owned(), age], vec![])
         }
     };
@@ -88,7 +122,9 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
 
 /// All labels, as `a=1,b=2`.
 pub(crate) fn labels(object: &Value) -> String {
-    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    let labels = object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object);
     let pairs: Vec<String> = labels
         .into_iter()
         .flatten()
@@ -98,24 +134,36 @@ pub(crate) fn labels(object: &Value) -> String {
 }
 
 fn label(object: &Value, key: &str) -> String {
-    text(object, &["metadata", "labels", key]).unwrap_or_default().to_owned()
+    text(object, &["metadata", "labels", key])
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn find_condition<'a>(object: &'a Value, of: &str) -> Option<&'a Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
-    conditions.iter().find(|condition| text(condition, &["type"]) == Some(of))
+    conditions
+        .iter()
+        .find(|condition| text(condition, &["type"]) == Some(of))
 }
 
 /// The status of a condition: True, False, Unknown, or nothing.
 pub(crate) fn condition(object: &Value, of: &str) -> String {
-    find_condition(object, of).and_then(|c| text(c, &["status"])).unwrap_or_default().to_owned()
+    find_condition(object, of)
+        .and_then(|c| text(c, &["status"]))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The status of a condition if it is about the object's present generation; one about an older
 /// says nothing about what was asked for since.
 pub(crate) fn current_condition(object: &Value, of: &str) -> String {
-    let Some(found) = find_condition(object, of) else { return String::new() };
-    match (found.get("observedGeneration"), object.pointer("/metadata/generation")) {
+    let Some(found) = find_condition(object, of) else {
+        return String::new();
+    };
+    match (
+        found.get("observedGeneration"),
+        object.pointer("/metadata/generation"),
+    ) {
         (Some(observed), Some(generation)) if observed != generation => String::new(),
         _ => condition(object, of),
     }
@@ -123,11 +171,16 @@ pub(crate) fn current_condition(object: &Value, of: &str) -> String {
 
 /// The message of a condition, or nothing.
 pub(crate) fn message(object: &Value, of: &str) -> String {
-    find_condition(object, of).and_then(|c| text(c, &["message"])).unwrap_or_default().to_owned()
+    find_condition(object, of)
+        .and_then(|c| text(c, &["message"]))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn condition_message(object: &Value) -> String {
-    let of_interest = ["Deleting", "Applied", "Available"].into_iter().filter_map(|of| find_condition(object, of));
+    let of_interest = ["Deleting", "Applied", "Available"]
+        .into_iter()
+        .filter_map(|of| find_condition(object, of));
     let failing = of_interest
         .filter(|c| text(c, &["type"]) == Some("Deleting") || text(c, &["status"]) != Some("True"))
         .find_map(|c| text(c, &["message"]));
@@ -140,14 +193,22 @@ fn cluster_count(object: &Value) -> String {
     if condition(object, "ClusterSetEmpty") == "True" {
         return "0".to_owned();
     }
-    let message = find_condition(object, "ClusterSetEmpty").and_then(|c| text(c, &["message"])).unwrap_or_default();
-    message.split_whitespace().find(|word| word.parse::<u64>().is_ok()).unwrap_or_default().to_owned()
+    let message = find_condition(object, "ClusterSetEmpty")
+        .and_then(|c| text(c, &["message"]))
+        .unwrap_or_default();
+    message
+        .split_whitespace()
+        .find(|word| word.parse::<u64>().is_ok())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn selector(object: &Value) -> String {
     match text(object, &["spec", "clusterSelector", "selectorType"]) {
         Some("LabelSelector") => {
-            let labels = object.pointer("/spec/clusterSelector/labelSelector").filter(|s| !s.is_null());
+            let labels = object
+                .pointer("/spec/clusterSelector/labelSelector")
+                .filter(|s| !s.is_null());
             match labels.map(ToString::to_string).as_deref() {
                 None => "<nothing>".to_owned(),
                 Some("{}") => "<all>".to_owned(),
@@ -165,7 +226,11 @@ fn taints(object: &Value) -> String {
         .flatten()
         .map(|taint| {
             let part = |name| text(taint, &[name]).unwrap_or_default();
-            let value = if part("value").is_empty() { String::new() } else { format!("={}", part("value")) };
+            let value = if part("value").is_empty() {
+                String::new()
+            } else {
+                format!("={}", part("value"))
+            };
             format!("{}{value}:{}", part("key"), part("effect"))
         })
         .collect();
@@ -173,7 +238,11 @@ fn taints(object: &Value) -> String {
 }
 
 fn count(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len).to_string()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len)
+        .to_string()
 }
 
 #[cfg(test)]
@@ -189,7 +258,11 @@ mod tests {
     fn every_kind_has_as_many_cells_as_headings() {
         for kind in KindName::ALL {
             for wide in [false, true] {
-                assert_eq!(headings(*kind, wide).len(), cells(*kind, &json!({}), wide, now()).len(), "{kind}");
+                assert_eq!(
+                    headings(*kind, wide).len(),
+                    cells(*kind, &json!({}), wide, now()).len(),
+                    "{kind}"
+                );
             }
         }
     }
@@ -206,7 +279,19 @@ mod tests {
         });
         assert_eq!(
             cells(KindName::ManagedCluster, &cluster, true, now()),
-            ["c1", "true", "True", "eu", "v1.36.3", "60s", "", "4", "8Gi", "gpu=a:NoSelect", ""]
+            [
+                "c1",
+                "true",
+                "True",
+                "eu",
+                "v1.36.3",
+                "60s",
+                "",
+                "4",
+                "8Gi",
+                "gpu=a:NoSelect",
+                ""
+            ]
         );
     }
 

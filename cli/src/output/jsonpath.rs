@@ -22,7 +22,9 @@ impl Template {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if !text.contains('{') {
             // kubectl accepts a bare path: .metadata.name
-            return Ok(Self { parts: vec![Part::Path(path(text)?)] });
+            return Ok(Self {
+                parts: vec![Part::Path(path(text)?)],
+            });
         }
         let mut rest = text;
         let parts = parse_parts(&mut rest, false)?;
@@ -53,12 +55,17 @@ fn parse_parts(rest: &mut &str, inside: bool) -> Result<Vec<Part>, String> {
         let body = rest[open + 1..close].trim();
         *rest = &rest[close + 1..];
         if body == "end" {
-            return if inside { Ok(parts) } else { Err("jsonpath: {end} without {range}".to_owned()) };
+            return if inside {
+                Ok(parts)
+            } else {
+                Err("jsonpath: {end} without {range}".to_owned())
+            };
         } else if let Some(of) = body.strip_prefix("range ") {
             let over = path(of.trim())?;
             parts.push(Part::Range(over, parse_parts(rest, true)?));
         } else if body.starts_with('"') {
-            let text = serde_json::from_str(body).map_err(|_| format!("jsonpath: {body} is not a text"))?;
+            let text = serde_json::from_str(body)
+                .map_err(|_| format!("jsonpath: {body} is not a text"))?;
             parts.push(Part::Text(text));
         } else {
             parts.push(Part::Path(path(body)?));
@@ -90,8 +97,16 @@ fn path(text: &str) -> Result<JsonPath, String> {
     let text = text.strip_prefix('$').unwrap_or(text);
     let text = text.strip_prefix('@').unwrap_or(text);
     // kubectl lets the leading dot be left out.
-    let dotted = if text.is_empty() || text.starts_with(['.', '[']) { text.to_owned() } else { format!(".{text}") };
-    let whole = if dotted == "." { "$".to_owned() } else { format!("${dotted}") };
+    let dotted = if text.is_empty() || text.starts_with(['.', '[']) {
+        text.to_owned()
+    } else {
+        format!(".{text}")
+    };
+    let whole = if dotted == "." {
+        "$".to_owned()
+    } else {
+        format!("${dotted}")
+    };
     JsonPath::parse(&whole).map_err(|error| format!("jsonpath {text:?}: {error}"))
 }
 
@@ -136,7 +151,10 @@ mod tests {
     fn templates_work_as_in_kubectl() {
         assert_eq!(rendered("{.items[*].metadata.name}"), "a b");
         assert_eq!(rendered(".items[0].n"), "1");
-        assert_eq!(rendered(r#"{range .items[*]}{.metadata.name}={.n}{"\n"}{end}"#), "a=1\nb=2\n");
+        assert_eq!(
+            rendered(r#"{range .items[*]}{.metadata.name}={.n}{"\n"}{end}"#),
+            "a=1\nb=2\n"
+        );
         assert_eq!(rendered(r#"{.items[0].c[?(@.type=="Y")].s}"#), "2");
         assert_eq!(rendered("{.nothing}"), "");
     }

@@ -11,19 +11,29 @@ pub(crate) struct Table {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { headings: headings.iter().map(ToString::to_string).collect(), rows: Vec::new() }
+        Self {
+            headings: headings.iter().map(ToString::to_string).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; an empty cell is shown as `<none>` so that columns can be cut by white space.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.headings.len());
-        self.rows.push(cells.into_iter().map(|c| if c.is_empty() { "<none>".to_owned() } else { c }).collect());
+        self.rows.push(
+            cells
+                .into_iter()
+                .map(|c| if c.is_empty() { "<none>".to_owned() } else { c })
+                .collect(),
+        );
     }
 
     /// The table's text, with or without its heading.
     pub(crate) fn render(self, heading: bool) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled);
         if heading {
             table.set_header(&self.headings);
         }
@@ -33,7 +43,10 @@ impl Table {
         for column in table.column_iter_mut() {
             column.set_padding((0, 3));
         }
-        table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        table
+            .lines()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
     }
 }
 
@@ -46,7 +59,10 @@ mod tests {
         let mut table = Table::new(&["NAME", "AGE"]);
         table.row(vec!["a-long-name".into(), "5s".into()]);
         table.row(vec!["b".into(), String::new()]);
-        assert_eq!(table.render(true), "NAME          AGE\na-long-name   5s\nb             <none>\n");
+        assert_eq!(
+            table.render(true),
+            "NAME          AGE\na-long-name   5s\nb             <none>\n"
+        );
     }
 
     #[test]
