@@ -15,6 +15,11 @@ use crate::error::{CliError, CliResult};
 /// does not fill the memory.
 const FILE_MAX: u64 = 64 << 20;
 
+/// Most brackets that may be open at once. The YAML reader takes time with the square of their
+/// number; its own limit of depth comes too late for that. Text that is not YAML counts too, so it
+/// is far above what any text has.
+const NESTING_MAX: usize = 10_000;
+
 /// One object and where it was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Document {
@@ -140,6 +145,12 @@ fn json_or_flow(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
 }
 
 fn yaml(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
+    if opens_too_much(text) {
+        return Err(CliError::new(
+            Code::MalformedDocument,
+            format!("{place} opens more than {NESTING_MAX} brackets that it does not close"),
+        ));
+    }
     let mut values = Vec::new();
     for (index, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
         let number = index + 1;
@@ -150,6 +161,18 @@ fn yaml(place: &str, text: &str) -> CliResult<Vec<(usize, Value)>> {
         }
     }
     Ok(values)
+}
+
+fn opens_too_much(text: &str) -> bool {
+    let mut open = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > NESTING_MAX
+    })
 }
 
 fn malformed(place: &str, language: &str, error: &(dyn std::error::Error + 'static)) -> CliError {
@@ -228,6 +251,8 @@ mod tests {
             ("{\"a\": 1, \"a\": 2}", "f is not JSON"),
             ("a: 1\na: 2\n", "f is not YAML"),
             ("kind: List\n", "f: a List has a list of items"),
+            (&"[".repeat(200_000), "f opens more than 10000 brackets"),
+            (&"[".repeat(5_000), "f is not YAML"),
         ] {
             let error = parse("f", text).unwrap_err();
             assert!(

@@ -3,10 +3,8 @@
 //! Nothing here knows how Skein works inside: it starts the programs, types commands, and looks at
 //! what they print and at what the clusters hold.
 
-mod cast;
 mod clusters;
 mod scenes;
-mod stage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use stage::Stage;
+use crate::stage::{Failure, Outcome, Stage};
 
 /// Run Skein's main job on this machine and tell what happens
 ///
@@ -35,34 +33,8 @@ pub struct Arguments {
     context: Vec<String>,
 }
 
-/// Why the demo stopped: the step's name is told by the caller.
-pub type Outcome<T> = Result<T, Failure>;
-
-/// What went wrong in a step, in words for the reader of the demo.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(String);
-
-impl Failure {
-    fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// What was tried, and the error with its causes.
-    fn because(what: &str, error: &dyn std::error::Error) -> Self {
-        let mut text = format!("{what}: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        Self(text)
-    }
-}
-
 impl Arguments {
     /// Plays the demo; the exit code is 0 if every step did what it says.
-    #[allow(clippy::disallowed_methods, reason = "tells people how long a step took")]
     pub async fn run(self) -> ExitCode {
         let begin = Instant::now();
         if self.kubeconfig.is_some() && !(2..=3).contains(&self.context.len()) {

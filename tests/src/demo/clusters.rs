@@ -1,8 +1,7 @@
 //! Getting the clusters: simulated ones are started, real ones are taken from a kubeconfig.
 
-use super::cast::Member;
-use super::stage::Stage;
-use super::{Arguments, Failure, Outcome};
+use super::Arguments;
+use crate::stage::{Failure, Member, Outcome, Stage};
 
 /// How many clusters the demo has when it simulates them.
 const SIMULATED: usize = 3;

@@ -7,8 +7,8 @@ mod works;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::stage::Stage;
-use super::{Arguments, Outcome};
+use super::Arguments;
+use crate::stage::{Outcome, Stage};
 
 type Play = for<'a> fn(&'a mut Stage, &'a Arguments) -> Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 

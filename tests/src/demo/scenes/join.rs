@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::demo::stage::Stage;
-use crate::demo::{Arguments, Failure, Outcome, clusters};
+use crate::demo::{Arguments, clusters};
+use crate::stage::{Failure, Outcome, Stage};
 
 pub(super) async fn clusters(stage: &mut Stage, arguments: &Arguments) -> Outcome<()> {
     clusters::gather(stage, arguments).await

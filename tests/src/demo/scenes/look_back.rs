@@ -1,7 +1,7 @@
 //! The past: what happened, and how the fleet was.
 
-use crate::demo::stage::Stage;
-use crate::demo::{Arguments, Failure, Outcome};
+use crate::demo::Arguments;
+use crate::stage::{Failure, Outcome, Stage};
 
 pub(super) async fn events(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
     let name = stage.members[1].name.clone();

@@ -1,11 +1,10 @@
 //! Works: applied, healed, moved, caught up with, taken away.
 
-use serde_json::Value;
-use tokio::time::{Duration, Instant, sleep};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
-use crate::demo::cast::{Kind, Member, vandalism};
-use crate::demo::stage::{PATIENCE, Stage};
-use crate::demo::{Arguments, Failure, Outcome};
+use crate::demo::Arguments;
+use crate::stage::{Failure, Kind, Member, Outcome, PATIENCE, Stage, pause};
 
 /// The example that every cluster of the demo gets.
 fn example(name: &str) -> String {
@@ -28,7 +27,6 @@ pub(super) async fn apply(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
 
 /// Looks into a cluster until `judge` is content.
 async fn look(member: &Member, kind: Kind, name: &str, judge: impl Fn(Option<&Value>) -> bool) -> Outcome<Duration> {
-    #[allow(clippy::disallowed_methods, reason = "tells people how long it took")]
     let start = Instant::now();
     loop {
         let found = member.find(kind, name).await?;
@@ -38,8 +36,13 @@ async fn look(member: &Member, kind: Kind, name: &str, judge: impl Fn(Option<&Va
         if start.elapsed() > PATIENCE {
             return Err(Failure::new(format!("{name} on {} is still {found:?}", member.name)));
         }
-        sleep(Duration::from_millis(10)).await;
+        pause().await;
     }
+}
+
+/// What somebody does to the page of `examples/work-web.yaml`.
+fn defaced() -> Value {
+    json!({"data": {"index.html": "<h1>pwned</h1>\n"}})
 }
 
 fn page(object: Option<&Value>) -> &str {
@@ -48,7 +51,7 @@ fn page(object: Option<&Value>) -> &str {
 
 pub(super) async fn break_and_heal(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
     let member = &stage.members[0];
-    member.edit(Kind::ConfigMap, "web-page", &vandalism()).await?;
+    member.edit(Kind::ConfigMap, "web-page", &defaced()).await?;
     println!("  somebody defaced the page on {}", member.name);
     let took = look(member, Kind::ConfigMap, "web-page", |o| page(o).contains("Hello from the fleet")).await?;
     println!("  it was put right after {} ms", took.as_millis());
@@ -85,7 +88,7 @@ pub(super) async fn cut_off(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
     stage.skein("get managedclusters").await?;
     stage.skein(&format!("apply -f {} -n {name}", example("work-orphan.yaml"))).await?;
     let member = &stage.members[last];
-    member.edit(Kind::ConfigMap, "web-page", &vandalism()).await?;
+    member.edit(Kind::ConfigMap, "web-page", &defaced()).await?;
     look(member, Kind::ConfigMap, "web-page", |o| page(o).contains("Hello from the fleet")).await?;
     println!("  meanwhile somebody defaced its page: cut off as it is, {name} put it right");
     if let Some(relay) = &stage.relay {

@@ -1,4 +1,4 @@
-//! What the demo plays on: a folder, the programs, and the command line.
+//! What the demo and the end-to-end tests play on: a folder, the programs, and the command line.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -10,33 +10,70 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::cast::Member;
-use super::{Failure, Outcome};
 use crate::relay::Relay;
 
-/// How long any one thing may take before the demo calls it broken.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+mod member;
+
+pub use member::{Kind, Member};
+
+/// How long any one thing may take before it is called broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a step did not do what it says, in words for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(String);
+
+/// The answer of a step.
+pub type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure in words.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What was tried, and the error with its causes.
+    #[must_use]
+    pub fn because(what: &str, error: &dyn std::error::Error) -> Self {
+        let mut text = format!("{what}: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
 
 /// The programs, the folder they work in, and who plays.
-pub(super) struct Stage {
+pub struct Stage {
     folder: Option<TempDir>,
     path: PathBuf,
     programs: PathBuf,
     children: Vec<(String, Child)>,
-    /// The clusters of the demo, in order.
-    pub(super) members: Vec<Member>,
+    /// The clusters, in order.
+    pub members: Vec<Member>,
     /// The network between the last cluster and the bus.
-    pub(super) relay: Option<Relay>,
+    pub relay: Option<Relay>,
     /// The ledger's sequence before the change that is looked back at.
-    pub(super) before_change: Option<u64>,
+    pub before_change: Option<u64>,
     commands: u32,
 }
 
 impl Stage {
-    /// Finds the programs and makes a folder.
-    pub(super) fn build() -> Outcome<Self> {
+    /// Finds the programs, which cargo builds beside ours, and makes a folder.
+    ///
+    /// # Errors
+    /// When a program is not built, or the folder cannot be made.
+    pub fn build() -> Outcome<Self> {
         let this = std::env::current_exe().map_err(|e| Failure::because("find the programs", &e))?;
-        let programs = this.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut programs = this.parent().unwrap_or(Path::new("."));
+        if programs.ends_with("deps") {
+            // A test's program lies one folder deeper.
+            programs = programs.parent().unwrap_or(programs);
+        }
+        let programs = programs.to_owned();
         for name in ["skein", "skein-hub", "skein-agent", "skein-sim"] {
             if !programs.join(name).is_file() {
                 return Err(Failure::new(format!(
@@ -46,7 +83,7 @@ impl Stage {
             }
         }
         let folder = tempfile::Builder::new()
-            .prefix("skein-demo-")
+            .prefix("skein-stage-")
             .tempdir()
             .map_err(|e| Failure::because("make a folder", &e))?;
         let path = folder.path().to_owned();
@@ -63,18 +100,18 @@ impl Stage {
         })
     }
 
-    /// A path in the demo's folder.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// A path in the stage's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Where the programs' logs are.
-    pub(super) fn logs(&self) -> PathBuf {
+    pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
 
     /// Lets the folder stay, for somebody to look into.
-    pub(super) fn keep_files(&mut self) {
+    pub fn keep_files(&mut self) {
         if let Some(folder) = self.folder.take() {
             let _ = folder.keep();
         }
@@ -91,7 +128,7 @@ impl Stage {
     }
 
     /// Starts a program that stays; its output goes to a log of that name.
-    pub(super) fn start(&mut self, name: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
+    pub fn start(&mut self, name: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
         let log = self.logs().join(format!("{name}.log"));
         let open = || File::options().create(true).append(true).open(&log);
         let (out, err) = open().and_then(|file| Ok((file.try_clone()?, file))).map_err(|e| Failure::because("open a log", &e))?;
@@ -121,7 +158,7 @@ impl Stage {
     }
 
     /// Types a command for the reader to see, and answers what it printed.
-    pub(super) async fn skein(&mut self, line: &str) -> Outcome<String> {
+    pub async fn skein(&mut self, line: &str) -> Outcome<String> {
         println!("  $ skein {line}");
         let out = self.ask(line).await?;
         for line in out.lines() {
@@ -131,7 +168,7 @@ impl Stage {
     }
 
     /// Types a command whose exit code 1 means that it found differences.
-    pub(super) async fn differences(&mut self, line: &str) -> Outcome<String> {
+    pub async fn differences(&mut self, line: &str) -> Outcome<String> {
         println!("  $ skein {line}");
         let out = self.run(line, &[0, 1]).await?;
         for line in out.lines() {
@@ -141,7 +178,7 @@ impl Stage {
     }
 
     /// Runs a command without showing it. Words are separated by one space.
-    pub(super) async fn ask(&mut self, line: &str) -> Outcome<String> {
+    pub async fn ask(&mut self, line: &str) -> Outcome<String> {
         self.run(line, &[0]).await
     }
 
@@ -162,7 +199,7 @@ impl Stage {
     }
 
     /// Asks again until `judge` is content with what was printed.
-    pub(super) async fn until(&mut self, line: &str, judge: impl Fn(&str) -> bool) -> Outcome<String> {
+    pub async fn until(&mut self, line: &str, judge: impl Fn(&str) -> bool) -> Outcome<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let last = match self.ask(line).await {
@@ -174,12 +211,12 @@ impl Stage {
             if Instant::now() > deadline {
                 return Err(Failure::new(format!("`skein {line}` after {}s still says:\n    {}", PATIENCE.as_secs(), last.replace('\n', "\n    "))));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause().await;
         }
     }
 
     /// Waits until a file is there and holds something.
-    pub(super) async fn file(&mut self, path: &Path) -> Outcome<String> {
+    pub async fn file(&mut self, path: &Path) -> Outcome<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match std::fs::read_to_string(path) {
@@ -190,12 +227,12 @@ impl Stage {
             if Instant::now() > deadline {
                 return Err(Failure::new(format!("{} has not appeared", path.display())));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause().await;
         }
     }
 
     /// Puts a relay between a cluster and the bus at `target`.
-    pub(super) async fn lay_relay(&mut self, target: SocketAddr) -> Outcome<SocketAddr> {
+    pub async fn lay_relay(&mut self, target: SocketAddr) -> Outcome<SocketAddr> {
         let relay = Relay::start(target).await.map_err(|e| Failure::because("lay a relay", &e))?;
         let address = relay.address();
         self.relay = Some(relay);
@@ -203,12 +240,12 @@ impl Stage {
     }
 
     /// One line about what was done.
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         format!("{} clusters, {} commands, 1 hub, nothing scripted behind the command line", self.members.len(), self.commands)
     }
 
     /// Stops every program, last started first.
-    pub(super) async fn end(&mut self) {
+    pub async fn end(&mut self) {
         for (_, child) in self.children.iter_mut().rev() {
             if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
                 // An error means that it has ended already.
@@ -222,7 +259,7 @@ impl Stage {
     }
 
     /// Tells how to talk to what runs, and stays until interrupted.
-    pub(super) async fn stay(&mut self) -> ExitCode {
+    pub async fn stay(&mut self) -> ExitCode {
         println!("\nEverything goes on running. In another terminal:");
         println!("  export SKEIN_CONFIG={}", self.path("config.yaml").display());
         println!("  export PATH={}:$PATH", self.programs.display());
@@ -237,4 +274,10 @@ impl Stage {
         self.end().await;
         ExitCode::SUCCESS
     }
+}
+
+/// Between two looks at something that has a deadline.
+#[expect(clippy::disallowed_methods, reason = "another program can only be looked at again")]
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
