@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use crate::stage::{Failure, Outcome, Stage};
+use crate::stage::Stage;
 
 /// Run Skein's main job on this machine and tell what happens
 ///
@@ -53,7 +53,11 @@ impl Arguments {
             let start = Instant::now();
             println!("\n\u{25b6} {}. {}", played + 1, scene.name);
             if let Err(failure) = scene.play(&mut stage, &self).await {
-                println!("\n\u{2717} step {} failed: {}\n  {failure}", played + 1, scene.name);
+                println!(
+                    "\n\u{2717} step {} failed: {}\n  {failure}",
+                    played + 1,
+                    scene.name
+                );
                 println!("  logs: {}", stage.logs().display());
                 stage.keep_files();
                 return ExitCode::FAILURE;
@@ -61,7 +65,11 @@ impl Arguments {
             played += 1;
             println!("  \u{2713} {:.1}s", start.elapsed().as_secs_f64());
         }
-        println!("\n\u{2713} {played} steps in {:.1}s: {}", begin.elapsed().as_secs_f64(), stage.summary());
+        println!(
+            "\n\u{2713} {played} steps in {:.1}s: {}",
+            begin.elapsed().as_secs_f64(),
+            stage.summary()
+        );
         if self.keep {
             return stage.stay().await;
         }

@@ -20,6 +20,7 @@ impl Relay {
     ///
     /// # Errors
     /// When no port can be had.
+    #[expect(clippy::disallowed_methods, reason = "the tasks end with the relay, which aborts or cuts them")]
     pub async fn start(target: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -32,7 +33,11 @@ impl Relay {
                 }
             }
         });
-        Ok(Self { address, open: Arc::new(open), accept })
+        Ok(Self {
+            address,
+            open: Arc::new(open),
+            accept,
+        })
     }
 
     /// Where to connect.
@@ -60,7 +65,9 @@ impl Drop for Relay {
 }
 
 async fn relay(mut client: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        return;
+    };
     tokio::select! {
         // Either side's end is the other's; how it ended does not matter to a wire.
         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}

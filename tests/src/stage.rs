@@ -67,7 +67,8 @@ impl Stage {
     /// # Errors
     /// When a program is not built, or the folder cannot be made.
     pub fn build() -> Outcome<Self> {
-        let this = std::env::current_exe().map_err(|e| Failure::because("find the programs", &e))?;
+        let this =
+            std::env::current_exe().map_err(|e| Failure::because("find the programs", &e))?;
         let mut programs = this.parent().unwrap_or(Path::new("."));
         if programs.ends_with("deps") {
             // A test's program lies one folder deeper.
@@ -87,7 +88,8 @@ impl Stage {
             .tempdir()
             .map_err(|e| Failure::because("make a folder", &e))?;
         let path = folder.path().to_owned();
-        std::fs::create_dir(path.join("logs")).map_err(|e| Failure::because("make a folder", &e))?;
+        std::fs::create_dir(path.join("logs"))
+            .map_err(|e| Failure::because("make a folder", &e))?;
         Ok(Self {
             folder: Some(folder),
             path,
@@ -123,7 +125,10 @@ impl Stage {
         for variable in ["SKEIN_CONTEXT", "SKEIN_TOKEN", "KUBECONFIG"] {
             command.env_remove(variable);
         }
-        command.env("SKEIN_CONFIG", self.path("config.yaml")).kill_on_drop(true).stdin(Stdio::null());
+        command
+            .env("SKEIN_CONFIG", self.path("config.yaml"))
+            .kill_on_drop(true)
+            .stdin(Stdio::null());
         command
     }
 
@@ -131,7 +136,9 @@ impl Stage {
     pub fn start(&mut self, name: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
         let log = self.logs().join(format!("{name}.log"));
         let open = || File::options().create(true).append(true).open(&log);
-        let (out, err) = open().and_then(|file| Ok((file.try_clone()?, file))).map_err(|e| Failure::because("open a log", &e))?;
+        let (out, err) = open()
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|e| Failure::because("open a log", &e))?;
         let child = self
             .program(program)
             .args(arguments)
@@ -151,7 +158,10 @@ impl Stage {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
                 let tail: Vec<&str> = text.lines().rev().take(8).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
-                return Err(Failure::new(format!("{name} has ended ({status}); its last words:\n    {}", tail.join("\n    "))));
+                return Err(Failure::new(format!(
+                    "{name} has ended ({status}); its last words:\n    {}",
+                    tail.join("\n    ")
+                )));
             }
         }
         Ok(())
@@ -190,10 +200,18 @@ impl Stage {
             .output()
             .await
             .map_err(|e| Failure::because("run skein", &e))?;
-        if !output.status.code().is_some_and(|code| good.contains(&code)) {
+        if !output
+            .status
+            .code()
+            .is_some_and(|code| good.contains(&code))
+        {
             self.check_running()?;
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format!("`skein {line}` ended with {}:\n    {}", output.status, said.trim().replace('\n', "\n    "))));
+            return Err(Failure::new(format!(
+                "`skein {line}` ended with {}:\n    {}",
+                output.status,
+                said.trim().replace('\n', "\n    ")
+            )));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -209,7 +227,11 @@ impl Stage {
             };
             self.check_running()?;
             if Instant::now() > deadline {
-                return Err(Failure::new(format!("`skein {line}` after {}s still says:\n    {}", PATIENCE.as_secs(), last.replace('\n', "\n    "))));
+                return Err(Failure::new(format!(
+                    "`skein {line}` after {}s still says:\n    {}",
+                    PATIENCE.as_secs(),
+                    last.replace('\n', "\n    ")
+                )));
             }
             pause().await;
         }
@@ -233,7 +255,9 @@ impl Stage {
 
     /// Puts a relay between a cluster and the bus at `target`.
     pub async fn lay_relay(&mut self, target: SocketAddr) -> Outcome<SocketAddr> {
-        let relay = Relay::start(target).await.map_err(|e| Failure::because("lay a relay", &e))?;
+        let relay = Relay::start(target)
+            .await
+            .map_err(|e| Failure::because("lay a relay", &e))?;
         let address = relay.address();
         self.relay = Some(relay);
         Ok(address)
@@ -241,17 +265,28 @@ impl Stage {
 
     /// One line about what was done.
     pub fn summary(&self) -> String {
-        format!("{} clusters, {} commands, 1 hub, nothing scripted behind the command line", self.members.len(), self.commands)
+        format!(
+            "{} clusters, {} commands, 1 hub, nothing scripted behind the command line",
+            self.members.len(),
+            self.commands
+        )
     }
 
     /// Stops every program, last started first.
     pub async fn end(&mut self) {
         for (_, child) in self.children.iter_mut().rev() {
-            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) = child
+                .id()
+                .and_then(|pid| i32::try_from(pid).ok())
+                .and_then(rustix::process::Pid::from_raw)
+            {
                 // An error means that it has ended already.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
-            if tokio::time::timeout(Duration::from_secs(15), child.wait()).await.is_err() {
+            if tokio::time::timeout(Duration::from_secs(15), child.wait())
+                .await
+                .is_err()
+            {
                 let _ = child.kill().await;
             }
         }
@@ -261,11 +296,18 @@ impl Stage {
     /// Tells how to talk to what runs, and stays until interrupted.
     pub async fn stay(&mut self) -> ExitCode {
         println!("\nEverything goes on running. In another terminal:");
-        println!("  export SKEIN_CONFIG={}", self.path("config.yaml").display());
+        println!(
+            "  export SKEIN_CONFIG={}",
+            self.path("config.yaml").display()
+        );
         println!("  export PATH={}:$PATH", self.programs.display());
         println!("  skein get managedclusters -o wide");
         for member in &self.members {
-            println!("  kubectl --kubeconfig {} --context {} get all -A", member.kubeconfig.display(), member.context);
+            println!(
+                "  kubectl --kubeconfig {} --context {} get all -A",
+                member.kubeconfig.display(),
+                member.context
+            );
         }
         println!("Ctrl-C ends it.");
         if let Err(error) = tokio::signal::ctrl_c().await {
@@ -277,7 +319,10 @@ impl Stage {
 }
 
 /// Between two looks at something that has a deadline.
-#[expect(clippy::disallowed_methods, reason = "another program can only be looked at again")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another program can only be looked at again"
+)]
 pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }

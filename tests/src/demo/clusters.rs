@@ -14,10 +14,26 @@ pub(super) async fn gather(stage: &mut Stage, arguments: &Arguments) -> Outcome<
             let file = stage.path("kubeconfig");
             let path = file.display().to_string();
             let count = SIMULATED.to_string();
-            stage.start("sim", "skein-sim", &["--clusters", &count, "--port", "0", "--kubeconfig-out", &path])?;
+            stage.start(
+                "sim",
+                "skein-sim",
+                &[
+                    "--clusters",
+                    &count,
+                    "--port",
+                    "0",
+                    "--kubeconfig-out",
+                    &path,
+                ],
+            )?;
             stage.file(&file).await?;
             println!("  {SIMULATED} simulated clusters serve the Kubernetes API over HTTP");
-            (file, (1..=SIMULATED).map(|number| format!("sim-{number}")).collect())
+            (
+                file,
+                (1..=SIMULATED)
+                    .map(|number| format!("sim-{number}"))
+                    .collect(),
+            )
         }
     };
     for (index, context) in contexts.into_iter().enumerate() {

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use super::Arguments;
 use crate::stage::{Outcome, Stage};
 
-type Play = for<'a> fn(&'a mut Stage, &'a Arguments) -> Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
+type Play =
+    for<'a> fn(&'a mut Stage, &'a Arguments) -> Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 
 /// A step of the demo.
 pub(super) struct Scene {

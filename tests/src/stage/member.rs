@@ -48,13 +48,23 @@ impl Member {
     /// # Errors
     /// When the kubeconfig or the context cannot be used.
     pub async fn new(name: String, kubeconfig: PathBuf, context: String) -> Outcome<Self> {
-        let read = Kubeconfig::read_from(&kubeconfig).map_err(|e| Failure::because("read the kubeconfig", &e))?;
-        let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+        let read = Kubeconfig::read_from(&kubeconfig)
+            .map_err(|e| Failure::because("read the kubeconfig", &e))?;
+        let options = KubeConfigOptions {
+            context: Some(context.clone()),
+            ..KubeConfigOptions::default()
+        };
         let config = Config::from_custom_kubeconfig(read, &options)
             .await
             .map_err(|e| Failure::because(&format!("use context {context}"), &e))?;
-        let client = Client::try_from(config).map_err(|e| Failure::because(&format!("connect to {context}"), &e))?;
-        Ok(Self { name, kubeconfig, context, client })
+        let client = Client::try_from(config)
+            .map_err(|e| Failure::because(&format!("connect to {context}"), &e))?;
+        Ok(Self {
+            name,
+            kubeconfig,
+            context,
+            client,
+        })
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
@@ -66,9 +76,15 @@ impl Member {
     /// # Errors
     /// When the cluster does not answer.
     pub async fn find(&self, kind: Kind, name: &str) -> Outcome<Option<Value>> {
-        let found = self.api(kind).get_opt(name).await.map_err(|e| Failure::because("look into the cluster", &e))?;
+        let found = self
+            .api(kind)
+            .get_opt(name)
+            .await
+            .map_err(|e| Failure::because("look into the cluster", &e))?;
         found
-            .map(|object| serde_json::to_value(object).map_err(|e| Failure::because("read the object", &e)))
+            .map(|object| {
+                serde_json::to_value(object).map_err(|e| Failure::because("read the object", &e))
+            })
             .transpose()
     }
 
@@ -77,8 +93,12 @@ impl Member {
     /// # Errors
     /// When the cluster refuses.
     pub async fn delete(&self, kind: Kind, name: &str) -> Outcome<()> {
-        let done = self.api(kind).delete(name, &DeleteParams::background()).await;
-        done.map(drop).map_err(|e| Failure::because(&format!("delete {name}"), &e))
+        let done = self
+            .api(kind)
+            .delete(name, &DeleteParams::background())
+            .await;
+        done.map(drop)
+            .map_err(|e| Failure::because(&format!("delete {name}"), &e))
     }
 
     /// Changes an object behind Skein's back.
@@ -86,7 +106,11 @@ impl Member {
     /// # Errors
     /// When the cluster refuses.
     pub async fn edit(&self, kind: Kind, name: &str, patch: &Value) -> Outcome<()> {
-        let done = self.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        done.map(drop).map_err(|e| Failure::because(&format!("edit {name}"), &e))
+        let done = self
+            .api(kind)
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
+        done.map(drop)
+            .map_err(|e| Failure::because(&format!("edit {name}"), &e))
     }
 }

@@ -12,9 +12,21 @@ pub(super) async fn clusters(stage: &mut Stage, arguments: &Arguments) -> Outcom
 pub(super) async fn control_plane(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
     let data = stage.path("hub").display().to_string();
     println!("  $ skein up --data-dir {data}");
-    let arguments = ["up", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--context-name", "demo"];
+    let arguments = [
+        "up",
+        "--data-dir",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--context-name",
+        "demo",
+    ];
     stage.start("hub", "skein", &arguments)?;
-    stage.until("doctor", |out| out.contains("ok   hub")).await?;
+    stage
+        .until("doctor", |out| out.contains("ok   hub"))
+        .await?;
     stage.skein("doctor").await?;
     stage.skein("get managedclustersets").await?;
     Ok(())
@@ -23,7 +35,14 @@ pub(super) async fn control_plane(stage: &mut Stage, _: &Arguments) -> Outcome<(
 /// Where the bus is, as the context says it.
 async fn bus(stage: &mut Stage) -> Outcome<SocketAddr> {
     let context = stage.ask("context show").await?;
-    let address = context.lines().find_map(|line| line.trim().strip_prefix("- ")?.rsplit("//").next()?.parse().ok());
+    let address = context.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("- ")?
+            .rsplit("//")
+            .next()?
+            .parse()
+            .ok()
+    });
     address.ok_or_else(|| Failure::new(format!("cannot tell where the bus is from:\n{context}")))
 }
 
@@ -33,27 +52,52 @@ pub(super) async fn join(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
     let count = stage.members.len();
     for index in 0..count {
         let member = &stage.members[index];
-        let (name, kubeconfig, context) = (member.name.clone(), member.kubeconfig.display().to_string(), member.context.clone());
+        let (name, kubeconfig, context) = (
+            member.name.clone(),
+            member.kubeconfig.display().to_string(),
+            member.context.clone(),
+        );
         let token = stage.path(&format!("{name}.token")).display().to_string();
         // The last cluster reaches the bus over a network that can be cut.
         let server = if index + 1 == count { relay } else { bus };
         stage.skein(&format!("token create --cluster {name} --label site=s{} --server nats://{server} --output-file {token}", index + 1)).await?;
         let state = stage.path(&format!("{name}.state")).display().to_string();
-        println!("  $ skein join --token-file {token} --cluster-name {name} --kubeconfig … --kube-context {context}");
+        println!(
+            "  $ skein join --token-file {token} --cluster-name {name} --kubeconfig … --kube-context {context}"
+        );
         let arguments = [
-            "join", "--token-file", &token, "--cluster-name", &name, "--state-dir", &state, "--kubeconfig", &kubeconfig,
-            "--kube-context", &context,
+            "join",
+            "--token-file",
+            &token,
+            "--cluster-name",
+            &name,
+            "--state-dir",
+            &state,
+            "--kubeconfig",
+            &kubeconfig,
+            "--kube-context",
+            &context,
         ];
         stage.start(&name, "skein", &arguments)?;
     }
-    stage.until("get managedclusters -o name", |out| out.lines().count() == count).await?;
+    stage
+        .until("get managedclusters -o name", |out| {
+            out.lines().count() == count
+        })
+        .await?;
     stage.skein("get managedclusters").await?;
     Ok(())
 }
 
 pub(super) async fn accept(stage: &mut Stage, _: &Arguments) -> Outcome<()> {
-    let names: Vec<String> = stage.members.iter().map(|member| member.name.clone()).collect();
-    stage.skein(&format!("accept {} --wait --timeout 60s", names.join(" "))).await?;
+    let names: Vec<String> = stage
+        .members
+        .iter()
+        .map(|member| member.name.clone())
+        .collect();
+    stage
+        .skein(&format!("accept {} --wait --timeout 60s", names.join(" ")))
+        .await?;
     stage.skein("get managedclusters -o wide").await?;
     let sets = stage.skein("get managedclustersets").await?;
     let count = names.len().to_string();
