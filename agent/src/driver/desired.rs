@@ -85,7 +85,7 @@ impl Driver {
             }
             Ok(SyncEnd::More) => self.sync(),
             Ok(SyncEnd::Sent) => {
-                tracing::warn!("the hub answered a catch-up as if it were a content")
+                tracing::warn!("the hub answered a catch-up as if it were a content");
             }
             Ok(SyncEnd::Refused(refusal)) => {
                 tracing::warn!(code = %refusal.code, %refusal, "the hub refuses to send what was missed");

@@ -234,9 +234,9 @@ async fn wait(cluster: &Cluster, convergence: &mut Convergence, gates: Vec<Gate>
             let mut still = Vec::new();
             for gate in closed.drain(..) {
                 if is_open(cluster, &gate).await {
-                    convergence.opened(gate.index)
+                    convergence.opened(gate.index);
                 } else {
-                    still.push(gate)
+                    still.push(gate);
                 }
             }
             closed = still;
