@@ -264,7 +264,7 @@ const SYSTEM_PUBLISH: &[&str] = &[
 const SYSTEM_SUBSCRIBE: &[&str] = &[
     "$SYS.ACCOUNT.*.CONNECT",
     "$SYS.ACCOUNT.*.DISCONNECT",
-    subject::INBOX_TEMPLATE,
+    "_INBOX_{{name()}}.>",
 ];
 
 /// The table as Markdown, for the documentation and for a person to read.

@@ -1,1 +1,0 @@
-//! A first walk through the whole: everything else has its own tests.
