@@ -264,7 +264,7 @@ const SYSTEM_PUBLISH: &[&str] = &[
 const SYSTEM_SUBSCRIBE: &[&str] = &[
     "$SYS.ACCOUNT.*.CONNECT",
     "$SYS.ACCOUNT.*.DISCONNECT",
-    "_INBOX_{{name()}}.>",
+    subject::INBOX_TEMPLATE,
 ];
 
 /// The table as Markdown, for the documentation and for a person to read.

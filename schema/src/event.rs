@@ -57,6 +57,9 @@ pub enum Event {
     /// A cluster's availability changed.
     #[serde(rename = "skein.cluster.availabilitychanged.v1")]
     AvailabilityChanged(AvailabilityChanged),
+    /// A cluster's clock began or ceased to agree with the hub's.
+    #[serde(rename = "skein.cluster.clockchanged.v1")]
+    ClockChanged(ClockChanged),
     /// The hub changed a cluster's taints.
     #[serde(rename = "skein.cluster.taintschanged.v1")]
     TaintsChanged(TaintsChanged),
@@ -179,6 +182,9 @@ pub struct CredentialIssued {
     pub nkey: String,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// All the cluster's keys from now on, where it rolled them over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Box<AgentKeys>>,
 }
 
 /// Data of [`Event::CredentialRevoked`].
@@ -220,6 +226,18 @@ pub enum Availability {
     /// Its agent has not been heard of.
     #[serde(rename = "Unknown")]
     Unknown,
+}
+
+/// Data of [`Event::ClockChanged`] (OCM's `ManagedClusterConditionClockSynced`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockChanged {
+    /// Which cluster.
+    pub cluster: ClusterName,
+    /// Whether the clocks agree now.
+    pub synced: bool,
+    /// Seconds that the cluster's clock was ahead of the hub's; negative when behind.
+    pub ahead_seconds: i64,
 }
 
 /// Data of [`Event::TaintsChanged`].
@@ -280,6 +298,7 @@ impl Event {
             Self::CredentialIssued(_) => "skein.credential.issued.v1",
             Self::CredentialRevoked(_) => "skein.credential.revoked.v1",
             Self::AvailabilityChanged(_) => "skein.cluster.availabilitychanged.v1",
+            Self::ClockChanged(_) => "skein.cluster.clockchanged.v1",
             Self::TaintsChanged(_) => "skein.cluster.taintschanged.v1",
             Self::CommandRefused(_) => "skein.command.refused.v1",
         }
@@ -317,6 +336,7 @@ pub const KINDS: &[&str] = &[
     "skein.credential.issued.v1",
     "skein.credential.revoked.v1",
     "skein.cluster.availabilitychanged.v1",
+    "skein.cluster.clockchanged.v1",
     "skein.cluster.taintschanged.v1",
     "skein.command.refused.v1",
 ];

@@ -193,6 +193,9 @@ pub fn join_inbox_prefix(name: &str) -> String {
     format!("_JOIN_{name}")
 }
 
+/// Where everybody but the holder of a join token receives answers, as a permission template.
+pub const INBOX_TEMPLATE: &str = "_INBOX_{{name()}}.>";
+
 /// What an agent may publish, as permission templates.
 pub const AGENT_PUBLISH: &[&str] = &[
     "status.*.{{name()}}",
@@ -201,7 +204,7 @@ pub const AGENT_PUBLISH: &[&str] = &[
     "renew.*.{{name()}}",
 ];
 /// What an agent may subscribe to, as permission templates.
-pub const AGENT_SUBSCRIBE: &[&str] = &["live.desired.*.{{name()}}", "_INBOX_{{name()}}.>"];
+pub const AGENT_SUBSCRIBE: &[&str] = &["live.desired.*.{{name()}}", INBOX_TEMPLATE];
 /// What the holder of a join token may publish.
 pub const BOOTSTRAP_PUBLISH: &[&str] = &["join.{{name()}}"];
 /// What the holder of a join token may subscribe to.
@@ -209,7 +212,7 @@ pub const BOOTSTRAP_SUBSCRIBE: &[&str] = &["_JOIN_{{name()}}.>"];
 /// What a user may publish.
 pub const USER_PUBLISH: &[&str] = &["cmd.{{name()}}.*", "query.{{name()}}.*"];
 /// What a user may subscribe to.
-pub const USER_SUBSCRIBE: &[&str] = &["result.{{name()}}.*", "_INBOX_{{name()}}.>"];
+pub const USER_SUBSCRIBE: &[&str] = &["result.{{name()}}.*", INBOX_TEMPLATE];
 
 /// A subject that is not what its place in the grammar says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

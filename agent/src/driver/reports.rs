@@ -1,0 +1,192 @@
+//! What goes to the hub.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use skein_agent_core::aggregate::{Observation, ObserveOptions};
+use skein_agent_core::report::{self, Reporting};
+use skein_nats::Headers;
+use skein_schema::kind::condition;
+use skein_schema::kind::managed_cluster::CONDITION_JOINED;
+use skein_schema::status::{ClusterReport, StatusMessage, StatusUpdate};
+
+use super::Driver;
+use super::works::Seen;
+use crate::inventory::Inventory;
+use crate::metrics::Metrics;
+use crate::outbox::{About, Batch};
+use crate::uplink::Outgoing;
+
+impl Driver {
+    /// Looks at the works that were touched, and puts what is new into the outbox.
+    pub(super) fn report(&mut self) {
+        self.report_at = None;
+        let now = self.parts.environment.now();
+        for name in std::mem::take(&mut self.unreported) {
+            let (Some(held), Some(run)) = (self.parts.state.work(&name), self.works.get(&name))
+            else {
+                continue;
+            };
+            let work = &held.work;
+            let about = run.outcomes.len() == work.spec.workload.manifests.len();
+            if held.removing || !about {
+                // The outcomes are of an older generation, or of a work that goes: a job is due.
+                continue;
+            }
+            let previous = self
+                .parts
+                .reported
+                .works
+                .get(&name)
+                .filter(|report| report.uid == work.uid);
+            let seen = run.seen.iter().filter_map(|(index, seen)| {
+                let observation = match seen {
+                    Seen::Present(live) => Observation::Present(live),
+                    Seen::Missing => Observation::Missing,
+                };
+                Some((i32::try_from(*index).ok()?, observation))
+            });
+            let status = report::status(&Reporting {
+                work,
+                outcomes: &run.outcomes,
+                seen: &seen.collect(),
+                previous: previous.map(|report| &report.status),
+                options: ObserveOptions::default(),
+                now,
+            });
+            let Some(report) = report::report(work, status, previous) else {
+                continue;
+            };
+            let traceparent = run.traceparent.clone();
+            self.parts.reported.works.insert(name.clone(), report);
+            self.outbox(About::Work(name), traceparent);
+        }
+    }
+
+    pub(super) fn inventoried(&mut self, inventory: Inventory) {
+        let before = self.parts.reported.cluster.take().unwrap_or_default();
+        let mut conditions = before.conditions.clone();
+        condition::set(
+            &mut conditions,
+            Condition {
+                type_: CONDITION_JOINED.to_owned(),
+                status: "True".to_owned(),
+                reason: CONDITION_JOINED.to_owned(),
+                message: "the agent has taken up its credential".to_owned(),
+                last_transition_time: Time(self.parts.environment.now()),
+                observed_generation: None,
+            },
+        );
+        let report = ClusterReport {
+            kubernetes_version: inventory.kubernetes_version,
+            capacity: inventory.capacity,
+            allocatable: inventory.allocatable,
+            claims: inventory.claims,
+            managed_namespaces: inventory.managed_namespaces,
+            conditions,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let changed = report != before;
+        self.parts.reported.cluster = Some(report.clone());
+        if changed {
+            self.outbox(About::Cluster(Box::new(report)), None);
+        }
+    }
+
+    pub(super) fn outbox(&mut self, about: About, traceparent: Option<String>) {
+        self.parts.reported.outbox.push(about, traceparent);
+        self.reported_changed = true;
+        self.journal_soon();
+        self.show_outbox();
+    }
+
+    fn show_outbox(&self) {
+        let entries = self.parts.reported.outbox.len();
+        self.parts
+            .metrics
+            .outbox
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Sends what waits, one message at a time, so that the hub gets it in order.
+    pub(super) fn send_next(&mut self) {
+        if self.sending.is_some()
+            || self.send_at.is_some()
+            || !self.parts.progress.borrow().connected
+        {
+            return;
+        }
+        let Some(batch) = self.parts.reported.outbox.next_batch() else {
+            return;
+        };
+        self.number += 1;
+        let traceparent = batch
+            .entries
+            .first()
+            .and_then(|entry| entry.traceparent.clone());
+        let mut headers = Headers::new();
+        if let Some(traceparent) = &traceparent {
+            headers.insert("traceparent", traceparent);
+        }
+        let message = StatusMessage {
+            session: self.parts.session,
+            number: self.number,
+            rev: self.parts.state.rev(),
+            time: self.parts.environment.now(),
+            traceparent,
+            updates: self.updates(&batch),
+        };
+        let body = serde_json::to_vec(&message)
+            .expect("a status is JSON")
+            .into();
+        let outgoing = Outgoing::Status {
+            number: self.number,
+            headers,
+            body,
+        };
+        match self.parts.outgoing.try_send(outgoing) {
+            Ok(()) => self.sending = Some((self.number, batch)),
+            // Full only of what an earlier connection left behind.
+            Err(_) => self.send_at = Some(self.after(self.parts.times.resend)),
+        }
+    }
+
+    fn updates(&self, batch: &Batch) -> Vec<StatusUpdate> {
+        let works: &BTreeMap<_, _> = &self.parts.reported.works;
+        batch
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.about {
+                About::Cluster(report) => Some(StatusUpdate::Cluster(report.clone())),
+                // Forgotten since: there is nothing to tell.
+                About::Work(name) => Some(StatusUpdate::Work(Box::new(works.get(name)?.clone()))),
+                About::Removed { name, uid } => Some(StatusUpdate::WorkRemoved {
+                    name: name.clone(),
+                    uid: *uid,
+                }),
+            })
+            .collect()
+    }
+
+    pub(super) fn stored(&mut self, number: u64) {
+        let Some((_, batch)) = self.sending.take_if(|(sending, _)| *sending == number) else {
+            return;
+        };
+        Metrics::count(&self.parts.metrics.status_messages, "stored");
+        self.parts.reported.outbox.stored(&batch);
+        self.reported_changed = true;
+        self.journal_soon();
+        self.show_outbox();
+    }
+
+    pub(super) fn not_stored(&mut self, number: u64) {
+        if self
+            .sending
+            .take_if(|(sending, _)| *sending == number)
+            .is_some()
+        {
+            Metrics::count(&self.parts.metrics.status_messages, "not_stored");
+            self.send_at = Some(self.after(self.parts.times.resend));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The `AppliedManifestWork` of a work: written before anything is applied, deleted last.
+
+use kube::core::ApiResource;
+use skein_agent_core::applied_work::{self, AppliedResource, Owner};
+use skein_schema::name::ObjectName;
+
+use super::{ReconcileError, Reconciler};
+use crate::cluster::{ApiError, Cluster, ResolveError};
+
+/// Field manager of what the agent writes for itself.
+const MANAGER: &str = "skein-agent";
+
+impl Reconciler {
+    /// Makes sure of the work's record: the owner to put into objects, and what it owns so far.
+    pub(super) async fn own(
+        &self,
+        work: &ObjectName,
+    ) -> Result<(Owner, Vec<AppliedResource>), ReconcileError> {
+        let resource = self.definition().await?;
+        let name = applied_work::name(&self.hub_id, work);
+        let object = applied_work::object(&self.hub_id, &self.agent_id, work);
+        let live = self
+            .cluster
+            .apply(&resource, None, &name, &object, MANAGER, true)
+            .await
+            .map_err(|source| self.failed(work, source))?;
+        let live = live
+            .as_object()
+            .ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        let owner = Owner::of(live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        Ok((owner, applied_work::owned(live)))
+    }
+
+    /// The work's record, if there is one.
+    pub(super) async fn owned(
+        &self,
+        work: &ObjectName,
+    ) -> Result<Option<(Owner, Vec<AppliedResource>)>, ReconcileError> {
+        let resource = match self.definition().await {
+            Ok(resource) => resource,
+            // Without the definition there can be no record.
+            Err(ReconcileError::NoDefinition(ResolveError::UnknownKind { .. })) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let name = applied_work::name(&self.hub_id, work);
+        let live = self
+            .cluster
+            .get(&resource, None, &name)
+            .await
+            .map_err(|source| self.failed(work, source))?;
+        let Some(live) = live else { return Ok(None) };
+        let live = live
+            .as_object()
+            .ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        let owner = Owner::of(live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        Ok(Some((owner, applied_work::owned(live))))
+    }
+
+    /// Writes what the work owns.
+    pub(super) async fn record(
+        &self,
+        work: &ObjectName,
+        owned: &[AppliedResource],
+    ) -> Result<(), ReconcileError> {
+        let resource = self.definition().await?;
+        let name = applied_work::name(&self.hub_id, work);
+        let status = applied_work::status(&name, owned, None);
+        self.cluster
+            .apply_status(&resource, &name, &status, MANAGER)
+            .await
+            .map(drop)
+            .map_err(|source| self.failed(work, source))
+    }
+
+    /// Deletes the record of a work that owns nothing any more.
+    pub(super) async fn disown(
+        &self,
+        work: &ObjectName,
+        owner: &Owner,
+    ) -> Result<(), ReconcileError> {
+        let resource = self.definition().await?;
+        match self
+            .cluster
+            .delete(&resource, None, &owner.name, &owner.uid)
+            .await
+        {
+            // Another record has the name by now: it is not ours to delete.
+            Ok(()) | Err(ApiError::Changed { .. }) => Ok(()),
+            Err(source) => Err(self.failed(work, source)),
+        }
+    }
+
+    async fn definition(&self) -> Result<ApiResource, ReconcileError> {
+        let found = self
+            .cluster
+            .resolve(applied_work::API_VERSION, applied_work::KIND)
+            .await;
+        found
+            .map(|found| found.resource.clone())
+            .map_err(ReconcileError::NoDefinition)
+    }
+
+    fn failed(&self, work: &ObjectName, source: ApiError) -> ReconcileError {
+        if source.is_not_found() {
+            // The definition itself may have gone.
+            self.cluster
+                .forget(applied_work::API_VERSION, applied_work::KIND);
+        }
+        ReconcileError::Ownership {
+            work: work.clone(),
+            source,
+        }
+    }
+}
+
+/// Installs the definition of `AppliedManifestWork`, or brings it up to date.
+///
+/// # Errors
+/// When the API server refuses, e.g. because the agent may not write definitions.
+pub(crate) async fn ensure_definition(cluster: &Cluster) -> Result<(), ApiError> {
+    let crd = applied_work::custom_resource_definition();
+    let name = crd
+        .pointer("/metadata/name")
+        .and_then(serde_json::Value::as_str);
+    let name = name
+        .expect("the definition in this build has a name")
+        .to_owned();
+    let resource = ApiResource {
+        group: "apiextensions.k8s.io".into(),
+        version: "v1".into(),
+        api_version: "apiextensions.k8s.io/v1".into(),
+        kind: "CustomResourceDefinition".into(),
+        plural: "customresourcedefinitions".into(),
+    };
+    cluster
+        .apply(&resource, None, &name, &crd, MANAGER, true)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! `skein get`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+use skein_schema::code::Code;
+use skein_schema::name::Workspace;
+use skein_schema::query::{Answer, At, Query, Selection, WatchChange};
+use skein_schema::resource::KindName;
+
+use crate::cli::{Global, InWorkspace};
+use crate::client::{Client, unexpected};
+use crate::error::{CliError, CliResult};
+use crate::output::{OutputArguments, note, print};
+use crate::{app, ask, moment};
+
+/// Show objects
+///
+/// KIND is a plural, singular or short name, or several with commas.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  skein get managedclusters -o wide\n  skein get works -A -l app=web\n  skein get mcl shop-1 -o yaml\n  skein get managedclusters --at 2026-11-17T14:05:00Z\n  skein get works -n shop-1 -w\n  skein get mcl -o jsonpath='{.items[*].metadata.name}'"
+)]
+pub(crate) struct Arguments {
+    /// KIND, KIND NAME…, KIND/NAME…, or KIND,KIND
+    #[arg(value_name = "OBJECT", required = true)]
+    objects: Vec<String>,
+    /// Objects of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Objects with these labels, e.g. env=prod,tier!=db
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Go on with changes as they come
+    #[arg(short, long)]
+    watch: bool,
+    /// Show changes only, not what is there
+    #[arg(long, conflicts_with = "at")]
+    watch_only: bool,
+    /// Show objects as they were then: a time, how long ago, or a ledger sequence
+    #[arg(long, value_name = "WHEN", conflicts_with = "watch")]
+    at: Option<String>,
+    /// Print nothing, instead of failing, where a named object is not there
+    #[arg(long)]
+    ignore_not_found: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    workspace: InWorkspace,
+}
+
+/// One kind that was asked for, with the names.
+struct Wanted {
+    kind: KindName,
+    names: Vec<String>,
+}
+
+impl Arguments {
+    pub(crate) async fn run(self, global: &Global) -> CliResult<ExitCode> {
+        let wanted = self.wanted()?;
+        let at = self
+            .at
+            .as_deref()
+            .map(|text| moment::parse_at(text, app::now()))
+            .transpose()?;
+        let workspace = self.workspace.resolve(&global.chosen()?)?;
+        let client = global.connect().await?;
+        if self.watch || self.watch_only {
+            let [one] = &wanted[..] else {
+                return Err(CliError::argument("one kind can be watched at a time"));
+            };
+            return self.follow(&client, one, &workspace).await;
+        }
+        let several = wanted.len() > 1;
+        for (index, one) in wanted.iter().enumerate() {
+            if several && index > 0 && self.output.is_table() {
+                print("\n")?;
+            }
+            self.show(&client, one, &workspace, at, several).await?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn wanted(&self) -> CliResult<Vec<Wanted>> {
+        let (first, rest) = self
+            .objects
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        if first.contains('/') {
+            let mut wanted: Vec<Wanted> = Vec::new();
+            for word in &self.objects {
+                let Some((of, name)) = word.split_once('/') else {
+                    return Err(CliError::argument(
+                        "KIND NAME and KIND/NAME cannot be mixed",
+                    ));
+                };
+                let kind = ask::kind(of)?;
+                match wanted.iter_mut().find(|w| w.kind == kind) {
+                    Some(known) => known.names.push(name.to_owned()),
+                    None => wanted.push(Wanted {
+                        kind,
+                        names: vec![name.to_owned()],
+                    }),
+                }
+            }
+            return Ok(wanted);
+        }
+        if first == "all" && rest.is_empty() {
+            return Ok(KindName::ALL
+                .iter()
+                .map(|kind| Wanted {
+                    kind: *kind,
+                    names: Vec::new(),
+                })
+                .collect());
+        }
+        let kinds = first
+            .split(',')
+            .map(ask::kind)
+            .collect::<CliResult<Vec<_>>>()?;
+        if kinds.len() > 1 && !rest.is_empty() {
+            return Err(CliError::argument(
+                "names go with one kind, not with several",
+            ));
+        }
+        Ok(kinds
+            .into_iter()
+            .map(|kind| Wanted {
+                kind,
+                names: rest.to_vec(),
+            })
+            .collect())
+    }
+
+    fn selection(
+        &self,
+        kind: KindName,
+        name: Option<&str>,
+        workspace: &Workspace,
+        at: Option<At>,
+    ) -> CliResult<Selection> {
+        Ok(Selection {
+            kind,
+            workspace: (kind.info().namespaced() && !self.all_namespaces)
+                .then(|| workspace.clone()),
+            name: name.map(ask::name).transpose()?,
+            label_selector: self.selector.clone(),
+            at,
+        })
+    }
+
+    async fn show(
+        &self,
+        client: &Client,
+        wanted: &Wanted,
+        workspace: &Workspace,
+        at: Option<At>,
+        several: bool,
+    ) -> CliResult<()> {
+        let kind = wanted.kind;
+        let objects: Vec<Value> = if wanted.names.is_empty() {
+            ask::list(client, self.selection(kind, None, workspace, at)?).await?
+        } else {
+            let mut objects = Vec::new();
+            for name in &wanted.names {
+                let key = ask::key(kind, workspace, name)?;
+                match ask::list(client, self.selection(kind, Some(name), workspace, at)?).await {
+                    Ok(found) if found.is_empty() && !self.ignore_not_found => {
+                        return Err(ask::not_found(&key));
+                    }
+                    Err(error) if self.ignore_not_found && error.code() == Code::NotFound => {}
+                    found => objects.extend(found?),
+                }
+            }
+            objects
+        };
+        if objects.is_empty() && self.output.is_table() {
+            // As kubectl: the empty state is told, not shown as an empty table.
+            let place = match kind.info().namespaced() && !self.all_namespaces {
+                true => format!(" in namespace {workspace}"),
+                false => String::new(),
+            };
+            if !several {
+                note(&format!("No {} found{place}.", kind.info().plural));
+            }
+            return Ok(());
+        }
+        self.output.print_list(
+            kind,
+            objects,
+            self.all_namespaces,
+            wanted.names.len() == 1,
+            app::now(),
+        )
+    }
+
+    async fn follow(
+        &self,
+        client: &Client,
+        wanted: &Wanted,
+        workspace: &Workspace,
+    ) -> CliResult<ExitCode> {
+        let name = match &wanted.names[..] {
+            [] => None,
+            [one] => Some(one.as_str()),
+            _ => {
+                return Err(CliError::argument(
+                    "one object, or all of a kind, can be watched at a time",
+                ));
+            }
+        };
+        let selection = self.selection(wanted.kind, name, workspace, None)?;
+        let mut answers = client.query(&Query::Watch(selection)).await?;
+        self.output
+            .print_heading(wanted.kind, self.all_namespaces)?;
+        let mut listed = false;
+        loop {
+            match answers.next().await? {
+                Some(Answer::Listed) => listed = true,
+                Some(Answer::Changed { change, object }) if listed || !self.watch_only => {
+                    if change == WatchChange::Deleted && self.output.is_table() {
+                        note(&format!(
+                            "{} deleted",
+                            ask::text(&object, &["metadata", "name"]).unwrap_or_default()
+                        ));
+                    } else {
+                        self.output.print_changed(
+                            wanted.kind,
+                            object,
+                            self.all_namespaces,
+                            app::now(),
+                        )?;
+                    }
+                }
+                Some(Answer::Changed { .. }) => {}
+                Some(other) => return Err(unexpected(&other)),
+                None => return Ok(ExitCode::SUCCESS),
+            }
+        }
+    }
+}

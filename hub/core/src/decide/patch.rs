@@ -1,0 +1,77 @@
+//! Patch: some fields are to be as given.
+
+use serde_json::Value;
+use skein_schema::code::{Code, Refusal};
+use skein_schema::command::Precondition;
+use skein_schema::object::ObjectKey;
+
+use super::{Context, Decision, Gate, check_precondition, not_found, store};
+use crate::access;
+use crate::merge::{self, Owners};
+use crate::world::World;
+
+/// The command's parts.
+pub(super) struct Patch<'a> {
+    pub(super) key: &'a ObjectKey,
+    pub(super) patch: &'a Value,
+    pub(super) manager: &'a str,
+    pub(super) precondition: Precondition,
+}
+
+pub(super) fn decide(
+    world: &World,
+    patch: &Patch<'_>,
+    context: &Context<'_>,
+    gate: &mut Gate<'_>,
+) -> Result<Decision, Refusal> {
+    let key = patch.key;
+    gate.ask(access::on_object("patch", key))?;
+    check_reach(key, patch.patch)?;
+    store::check_manager(patch.manager)?;
+    let old = world.get(key);
+    check_precondition(patch.precondition, key, old.map(|old| &**old))?;
+    let old = old.ok_or_else(|| not_found(key))?;
+
+    let live = merge::settable(&old.to_value());
+    let mut owners = Owners::parse(world.managed_fields(key));
+    let merged = merge::patch(&live, patch.patch, patch.manager, &mut owners);
+    let wanted = store::Wanted {
+        key,
+        settable: merged,
+        owners,
+        manager: patch.manager,
+    };
+    store::decide(world, wanted, context, gate)
+}
+
+/// A patch may touch labels, annotations and spec, and nothing else.
+fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
+    let refuse = |path: &str, message: &str| {
+        Err(
+            Refusal::new(Code::InvalidField, format!("the patch of {key} is invalid"))
+                .with_cause(path, message),
+        )
+    };
+    let Value::Object(members) = patch else {
+        return refuse("", "must be an object");
+    };
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            ("spec", Value::Object(_)) => {}
+            ("metadata", Value::Object(metadata)) => {
+                let other = metadata
+                    .iter()
+                    .find(|(name, _)| !matches!(name.as_str(), "labels" | "annotations"));
+                if let Some((name, _)) = other {
+                    return refuse(
+                        &format!("metadata.{name}"),
+                        "a patch may touch labels, annotations and spec",
+                    );
+                }
+            }
+            ("spec" | "metadata", _) => return refuse(name, "must be an object"),
+            _ => return refuse(name, "a patch may touch labels, annotations and spec"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! A first walk through the whole: everything else has its own tests.

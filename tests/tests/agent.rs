@@ -1,0 +1,15 @@
+//! The agent against a simulated cluster, with a hub that lives in memory: what it applies, heals,
+//! prunes and reports, what it survives, and what it does not believe.
+
+#[path = "agent/apply.rs"]
+mod apply;
+#[path = "agent/belief.rs"]
+mod belief;
+#[path = "agent/hub.rs"]
+mod hub;
+#[path = "agent/membership.rs"]
+mod membership;
+#[path = "agent/offline.rs"]
+mod offline;
+#[path = "agent/ownership.rs"]
+mod ownership;

@@ -1,0 +1,212 @@
+//! What a work owns, and what becomes of it when the work goes.
+
+use serde_json::{Value, json};
+use skein_schema::desired::DesiredChange;
+
+use super::apply::{Scene, change, config_map, data, is, uid_of, with_spec};
+
+fn remove(name: &str) -> DesiredChange {
+    DesiredChange::RemoveWork {
+        name: name.parse().unwrap(),
+        uid: uid_of(name),
+    }
+}
+
+fn owners(object: Option<&Value>) -> usize {
+    let references = object.and_then(|object| object.pointer("/metadata/ownerReferences"));
+    references.and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+async fn records(scene: &Scene) -> usize {
+    let api = scene.api(
+        "work.open-cluster-management.io/v1",
+        "AppliedManifestWork",
+        "appliedmanifestworks",
+    );
+    api.list(&Default::default()).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn a_removed_work_takes_its_objects_along_and_says_so() {
+    let scene = Scene::start().await;
+    scene.hub.publish(vec![change(
+        "web",
+        1,
+        json!([config_map("a", "1"), config_map("b", "1")]),
+    )]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    assert_eq!(records(&scene).await, 1);
+    assert_eq!(owners(scene.config_map("a").await.as_ref()), 1);
+
+    scene.hub.publish(vec![remove("web")]);
+    scene
+        .hub
+        .until("web removed", |state| state.removed("web"))
+        .await;
+    assert_eq!(scene.config_map("a").await, None);
+    assert_eq!(scene.config_map("b").await, None);
+    assert_eq!(records(&scene).await, 0);
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_finalizers() {
+    let scene = Scene::start().await;
+    scene
+        .hub
+        .publish(vec![change("web", 1, json!([config_map("a", "1")]))]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    scene
+        .patch(
+            "v1",
+            "ConfigMap",
+            "configmaps",
+            "a",
+            json!({"metadata": {"finalizers": ["example.com/wait"]}}),
+        )
+        .await;
+    scene.hub.publish(vec![remove("web")]);
+    scene
+        .until_config_map("a", "being deleted", |found| {
+            found.is_some_and(|found| found.pointer("/metadata/deletionTimestamp").is_some())
+        })
+        .await;
+    assert_eq!(scene.hub.state().removed("web"), None);
+
+    scene
+        .patch(
+            "v1",
+            "ConfigMap",
+            "configmaps",
+            "a",
+            json!({"metadata": {"finalizers": null}}),
+        )
+        .await;
+    scene
+        .hub
+        .until("web removed", |state| state.removed("web"))
+        .await;
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn orphans_stay_without_their_owner() {
+    let scene = Scene::start().await;
+    let spec = json!({
+        "workload": {"manifests": [config_map("a", "1"), config_map("b", "1")]},
+        "deleteOption": {"propagationPolicy": "SelectivelyOrphan", "selectivelyOrphans": {"orphaningRules": [
+            {"group": "", "resource": "configmaps", "namespace": "default", "name": "a"}]}},
+    });
+    scene.hub.publish(vec![with_spec("web", 1, spec)]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    scene.hub.publish(vec![remove("web")]);
+    scene
+        .hub
+        .until("web removed", |state| state.removed("web"))
+        .await;
+    let kept = scene.config_map("a").await;
+    assert!(kept.is_some());
+    assert_eq!(owners(kept.as_ref()), 0);
+    assert_eq!(scene.config_map("b").await, None);
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_of_two_works_goes_with_the_last_of_them() {
+    let scene = Scene::start().await;
+    scene
+        .hub
+        .publish(vec![change("one", 1, json!([config_map("shared", "1")]))]);
+    scene
+        .hub
+        .work("one", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    scene
+        .hub
+        .publish(vec![change("two", 1, json!([config_map("shared", "1")]))]);
+    scene
+        .hub
+        .work("two", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    scene
+        .until_config_map("shared", "owned by both", |found| owners(found) == 2)
+        .await;
+
+    scene.hub.publish(vec![remove("one")]);
+    scene
+        .hub
+        .until("one removed", |state| state.removed("one"))
+        .await;
+    let left = scene.config_map("shared").await;
+    assert_eq!((data(left.as_ref()), owners(left.as_ref())), (Some("1"), 1));
+
+    scene.hub.publish(vec![remove("two")]);
+    scene
+        .hub
+        .until("two removed", |state| state.removed("two"))
+        .await;
+    assert_eq!(scene.config_map("shared").await, None);
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_work_that_never_came_is_reported_as_removed() {
+    let scene = Scene::start().await;
+    scene.hub.publish(vec![remove("ghost")]);
+    scene
+        .hub
+        .until("ghost removed", |state| state.removed("ghost"))
+        .await;
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_with_an_empty_disk_still_knows_what_it_owns() {
+    let scene = Scene::start().await;
+    scene.hub.publish(vec![change(
+        "web",
+        1,
+        json!([config_map("a", "1"), config_map("b", "1")]),
+    )]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    let Scene {
+        hub, sim, agent, ..
+    } = scene;
+    agent.stop().await.unwrap();
+
+    // While it is away, b is dropped from the work.
+    hub.keep(vec![change("web", 2, json!([config_map("a", "2")]))]);
+    let state_dir = tempfile::tempdir().unwrap();
+    let agent = skein_agent::Agent::start(super::apply::options(&hub, &sim, state_dir.path()))
+        .await
+        .unwrap();
+    let scene = Scene {
+        hub,
+        sim,
+        agent,
+        state_dir,
+    };
+    scene
+        .hub
+        .work("web", "applied again", |report| {
+            is(report, "Applied", "True", 2)
+        })
+        .await;
+    scene
+        .until_config_map("b", "pruned", |found| found.is_none())
+        .await;
+    assert_eq!(data(scene.config_map("a").await.as_ref()), Some("2"));
+    scene.agent.stop().await.unwrap();
+}
