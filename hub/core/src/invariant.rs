@@ -74,35 +74,7 @@ pub fn check(world: &World) -> Vec<Breach> {
                 "a namespaced object has its namespace",
             );
         }
-        match &**resource {
-            Resource::ManifestWork(work) => {
-                let cluster = key
-                    .workspace
-                    .as_ref()
-                    .and_then(|name| ClusterName::new(name).ok());
-                must(
-                    cluster.is_some_and(|name| world.cluster(&name).is_some()),
-                    key,
-                    "a work is on a cluster",
-                );
-                let open = work
-                    .spec
-                    .workload
-                    .manifests
-                    .iter()
-                    .any(|manifest| manifest.has_open_secret());
-                must(!open, key, "no Secret lies open");
-            }
-            Resource::ManagedCluster(_) => {
-                let name = ClusterName::new(&key.name).ok();
-                must(
-                    name.is_some_and(|name| world.cluster(&name).is_some()),
-                    key,
-                    "a cluster has a record",
-                );
-            }
-            _ => {}
-        }
+        check_kind(world, key, resource, &mut must);
     }
     check_clusters(world, &mut must);
     check_tokens(world, &mut must);
@@ -111,6 +83,39 @@ pub fn check(world: &World) -> Vec<Breach> {
 }
 
 type Must<'a> = dyn FnMut(bool, &dyn std::fmt::Display, &'static str) + 'a;
+
+/// What only holds for some kinds.
+fn check_kind(world: &World, key: &ObjectKey, resource: &Resource, must: &mut Must<'_>) {
+    match resource {
+        Resource::ManifestWork(work) => {
+            let cluster = key
+                .workspace
+                .as_ref()
+                .and_then(|name| ClusterName::new(name).ok());
+            must(
+                cluster.is_some_and(|name| world.cluster(&name).is_some()),
+                key,
+                "a work is on a cluster",
+            );
+            let open = work
+                .spec
+                .workload
+                .manifests
+                .iter()
+                .any(|manifest| manifest.has_open_secret());
+            must(!open, key, "no Secret lies open");
+        }
+        Resource::ManagedCluster(_) => {
+            let name = ClusterName::new(&key.name).ok();
+            must(
+                name.is_some_and(|name| world.cluster(&name).is_some()),
+                key,
+                "a cluster has a record",
+            );
+        }
+        _ => {}
+    }
+}
 
 fn check_clusters(world: &World, must: &mut Must<'_>) {
     let mut nkeys = BTreeSet::new();

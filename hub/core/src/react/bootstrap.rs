@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use skein_schema::command::Change;
 use skein_schema::envelope::Actor;
-use skein_schema::name::HubName;
 use skein_schema::event::{Applied, Event};
+use skein_schema::name::HubName;
 use skein_schema::object::ObjectKey;
 use uuid::Uuid;
 

@@ -82,28 +82,7 @@ pub(super) fn status(
 }
 
 fn hub_conditions(object: &ManagedCluster, record: &ClusterRecord) -> Vec<Condition> {
-    let accepted = record.opinion.map(|opinion| {
-        let (status, reason, message) = if opinion.accepted {
-            (
-                "True",
-                "HubClusterAdminAccepted",
-                "The hub has let the cluster in.",
-            )
-        } else {
-            (
-                "False",
-                "HubClusterAdminDenied",
-                "The hub has denied the cluster.",
-            )
-        };
-        condition(
-            CONDITION_HUB_ACCEPTED,
-            status,
-            reason,
-            message.to_owned(),
-            opinion.since,
-        )
-    });
+    let accepted = hub_accepted(object, record);
     let joined = record.first_available.map(|since| {
         condition(
             CONDITION_JOINED,
@@ -149,23 +128,38 @@ fn hub_conditions(object: &ManagedCluster, record: &ClusterRecord) -> Vec<Condit
             seen.since,
         )
     });
-    // A cluster that was made accepted has been let in by whoever made it.
-    let accepted = accepted.or_else(|| {
-        object.spec.hub_accepts_client.then(|| {
-            let message = "The hub has let the cluster in.".to_owned();
-            condition(
-                CONDITION_HUB_ACCEPTED,
-                "True",
-                "HubClusterAdminAccepted",
-                message,
-                created(&object.metadata),
-            )
-        })
-    });
     [accepted, joined, available, clock]
         .into_iter()
         .flatten()
         .collect()
+}
+
+fn hub_accepted(object: &ManagedCluster, record: &ClusterRecord) -> Option<Condition> {
+    const LET_IN: &str = "The hub has let the cluster in.";
+    let accepted = |since| {
+        condition(
+            CONDITION_HUB_ACCEPTED,
+            "True",
+            "HubClusterAdminAccepted",
+            LET_IN.to_owned(),
+            since,
+        )
+    };
+    match record.opinion {
+        Some(opinion) if opinion.accepted => Some(accepted(opinion.since)),
+        Some(opinion) => Some(condition(
+            CONDITION_HUB_ACCEPTED,
+            "False",
+            "HubClusterAdminDenied",
+            "The hub has denied the cluster.".to_owned(),
+            opinion.since,
+        )),
+        // A cluster that was made accepted has been let in by whoever made it.
+        None => object
+            .spec
+            .hub_accepts_client
+            .then(|| accepted(created(&object.metadata))),
+    }
 }
 
 fn deleting(world: &World, cluster: &ClusterName, object: &ManagedCluster) -> Condition {
