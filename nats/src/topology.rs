@@ -172,3 +172,50 @@ async fn create(connection: &Connection, spec: &StreamSpec) -> Result<Config, To
         }
     }
 }
+/// How a stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// Its name.
+    pub name: String,
+    /// How many messages it holds.
+    pub messages: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Its last sequence.
+    pub last_sequence: u64,
+    /// What differs from its declaration, one line each; empty when all is well.
+    pub differences: Vec<String>,
+}
+
+/// How the declared streams are, in their order, with what differs; makes and refuses nothing.
+///
+/// # Errors
+/// [`TopologyError::JetStream`] when the server does not answer.
+pub async fn inspect(connection: &Connection, replicas: usize) -> Result<Vec<StreamState>, TopologyError> {
+    let mut states = Vec::new();
+    for spec in streams(replicas) {
+        let name = spec.name().to_owned();
+        let state = match connection.jetstream().get_stream(&name).await {
+            Ok(stream) => {
+                let info = stream.cached_info();
+                let differs = spec.compare(&info.config);
+                StreamState {
+                    name,
+                    messages: info.state.messages,
+                    bytes: info.state.bytes,
+                    last_sequence: info.state.last_sequence,
+                    differences: differs.iter().map(ToString::to_string).collect(),
+                }
+            }
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(ref answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    let differences = vec!["it does not exist".to_owned()];
+                    StreamState { name, messages: 0, bytes: 0, last_sequence: 0, differences }
+                }
+                _ => return Err(TopologyError::JetStream { action: "show", stream: name, source: Box::new(error) }),
+            },
+        };
+        states.push(state);
+    }
+    Ok(states)
+}
