@@ -64,56 +64,51 @@ impl ApiServer {
     /// Answers a request.
     pub(crate) fn handle(
         &mut self,
-        mut request: ApiRequest,
+        request: ApiRequest,
         now: Timestamp,
     ) -> Result<Reply, ApiError> {
-        let verb = std::mem::replace(&mut request.verb, Verb::Get);
         let kind = request.kind.clone();
-        match verb {
+        let whole = request.name.is_empty();
+        let reply = match request.verb.clone() {
             Verb::Get if request.subresource == Subresource::Scale => {
-                self.scale(&request).map(|body| whole(&body))
+                self.scale(&request).map(|scale| (200, scale))
             }
             Verb::Get => {
                 let stored = self.stored(&kind, &request.namespace, &request.name)?;
-                Ok(Reply::Body(200, typed(&kind, &stored.raw)))
+                return Ok(Reply::Body(200, typed(&kind, &stored.raw)));
             }
-            Verb::List(options) => self
-                .list(&request, &options)
-                .map(|body| Reply::Body(200, body)),
-            Verb::Watch(options) => self.watch(&request, options, now).map(Reply::Watch),
-            Verb::Create(body, options) if request.name.is_empty() => {
-                let written = self.create(&request, body, &options, now)?;
-                Ok(written.reply(&kind))
+            Verb::List(options) => {
+                return self
+                    .list(&request, &options)
+                    .map(|body| Reply::Body(200, body));
             }
-            Verb::Create(body, _) => {
-                let answer = self.act(&request, &body, now)?;
-                Ok(Reply::Body(201, answer.to_string()))
+            Verb::Watch(options) => return self.watch(&request, options, now).map(Reply::Watch),
+            Verb::Create(body, options) if whole => {
+                return self
+                    .create(&request, body, &options, now)
+                    .map(|written| written.reply(&kind));
             }
+            Verb::Create(body, _) => self.act(&request, &body, now).map(|answer| (201, answer)),
             Verb::Update(body, options) => {
-                let written = self.replace(&request, body, &options, now)?;
-                self.written(&request, &written)
+                return self
+                    .replace(&request, body, &options, now)
+                    .map(|written| written.reply(&kind));
             }
             Verb::Patch(format, patch, options) => {
-                let written = self.patch(&request, format, patch, &options, now)?;
-                self.written(&request, &written)
+                return self
+                    .patch(&request, format, patch, &options, now)
+                    .map(|written| written.reply(&kind));
             }
             Verb::Delete(options) => {
                 let key = self.key(&kind, &request.namespace, &request.name);
                 self.delete(&kind, &key, &options, now)
-                    .map(|body| whole(&body))
+                    .map(|answer| (200, answer))
             }
             Verb::DeleteCollection(selector, options) => self
                 .delete_collection(&request, &selector, &options, now)
-                .map(|body| whole(&body)),
-        }
-    }
-
-    /// What answers a change: the object, or its Scale if that was changed.
-    fn written(&self, request: &ApiRequest, written: &Written) -> Result<Reply, ApiError> {
-        match request.subresource {
-            Subresource::Scale => self.scale(request).map(|body| whole(&body)),
-            _ => Ok(written.reply(&request.kind)),
-        }
+                .map(|answer| (200, answer)),
+        };
+        reply.map(|(code, body)| Reply::Body(code, body.to_string()))
     }
 
     fn watch(
@@ -194,10 +189,6 @@ impl Written {
             with_type(kind, &self.value),
         )
     }
-}
-
-fn whole(body: &Value) -> Reply {
-    Reply::Body(200, body.to_string())
 }
 
 /// Adds `apiVersion` and `kind` in front of a stored object.

@@ -111,22 +111,16 @@ fn check_preconditions(
         object::meta(old, "uid"),
         object::meta(old, "resourceVersion"),
     );
-    let differs = |what: &str, wanted: &str, found: &str, hint: &str| {
-        format!(
-            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object \
-             might have been {hint}"
-        )
-    };
     let why = match (&options.uid, &options.version) {
         (Some(wanted), _) if wanted != uid => {
-            differs("UID", wanted, uid, "deleted and then recreated")
+            format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}")
         }
-        (_, Some(wanted)) if wanted != version => {
-            differs("ResourceVersion", wanted, version, "modified")
-        }
+        (_, Some(wanted)) if wanted != version => format!(
+            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {version}"
+        ),
         _ => return Ok(()),
     };
-    Err(ApiError::precondition(kind, name, &why))
+    Err(ApiError::conflict(kind, name, &why))
 }
 
 /// Only a pod that runs on a node gets time to end.
