@@ -2,11 +2,13 @@
 //! plane, and the stage that the demo and the end-to-end tests play on.
 //!
 //! - [`sim_cluster`]: a Kubernetes API server in memory.
+//! - [`kube_cluster`]: a real control plane, started from its programs.
 //! - [`stage`]: the programs, run as a user runs them.
 //! - [`demo`]: the main job, told step by step.
 //! - [`relay`]: a network that can be cut.
 
 pub mod demo;
+pub mod kube_cluster;
 pub mod relay;
 pub mod sim_cluster;
 pub mod stage;

@@ -20,7 +20,10 @@ impl Relay {
     ///
     /// # Errors
     /// When no port can be had.
-    #[expect(clippy::disallowed_methods, reason = "the tasks end with the relay, which aborts or cuts them")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tasks end with the relay, which aborts or cuts them"
+    )]
     pub async fn start(target: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

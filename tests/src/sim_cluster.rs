@@ -35,6 +35,7 @@ mod managed_fields;
 mod object;
 mod options;
 mod patch;
+pub mod program;
 mod random;
 mod registry;
 mod request;
@@ -292,7 +293,7 @@ impl SimCluster {
         match deadline.filter(|_| running) {
             // The sender lives as long as this handle, so waiting only ends with a change or the deadline.
             Some(deadline) => {
-                drop(tokio::time::timeout(until(self.now(), deadline), changed.changed()).await)
+                drop(tokio::time::timeout(until(self.now(), deadline), changed.changed()).await);
             }
             None => drop(changed.changed().await),
         }

@@ -12,14 +12,30 @@ use std::process::ExitCode;
 mod apply;
 #[path = "conformance/context.rs"]
 mod context;
+#[path = "conformance/definitions.rs"]
+mod definitions;
+#[path = "conformance/deletion.rs"]
+mod deletion;
+#[path = "conformance/namespaces.rs"]
+mod namespaces;
 #[path = "conformance/objects.rs"]
 mod objects;
 #[path = "conformance/runner.rs"]
 mod runner;
 #[path = "conformance/watches.rs"]
 mod watches;
+#[path = "conformance/workloads.rs"]
+mod workloads;
 
 fn main() -> ExitCode {
-    let checks = [objects::checks(), apply::checks(), watches::checks()].concat();
-    runner::run(&checks)
+    let checks = [
+        objects::checks(),
+        apply::checks(),
+        watches::checks(),
+        deletion::checks(),
+        namespaces::checks(),
+        definitions::checks(),
+        workloads::checks(),
+    ];
+    runner::run(&checks.concat())
 }

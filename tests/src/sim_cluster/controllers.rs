@@ -47,7 +47,7 @@ pub(crate) fn react(server: &mut ApiServer, change: &Change, now: Timestamp) {
             }
         }
         "customresourcedefinitions.apiextensions.k8s.io" => {
-            server.plan(Task::Serve(key.clone()), delay, now)
+            server.plan(Task::Serve(key.clone()), delay, now);
         }
         _ => workloads::on_changed(server, change, now),
     }
@@ -71,7 +71,7 @@ pub(crate) fn run(server: &mut ApiServer, task: &Task, now: Timestamp) {
         Task::EmptyNamespace(name) => namespaces::empty(server, name, now),
         Task::Serve(key) => definitions::serve(server, key, now),
         Task::Advance(key) if key.resource.as_ref() == "namespaces" => {
-            namespaces::furnish(server, key, now)
+            namespaces::furnish(server, key, now);
         }
         Task::Advance(key) => workloads::advance(server, key, now),
         Task::Ripen(key) => workloads::ripen(server, key, now),

@@ -159,6 +159,19 @@ impl ApiError {
         .about(kind, name)
     }
 
+    /// A precondition of a deletion does not hold. A real server names the kind here, not the resource.
+    pub(crate) fn precondition(kind: &ResourceType, name: &str, why: &str) -> ApiError {
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            kind.group_kind()
+        );
+        let mut error = ApiError::new(409, "Conflict", message).about(kind, name);
+        error
+            .details
+            .insert("kind".to_owned(), kind.kind.as_ref().into());
+        error
+    }
+
     /// Another write came first, or a precondition does not hold.
     pub(crate) fn conflict(kind: &ResourceType, name: &str, why: &str) -> ApiError {
         let message = format!(
@@ -257,6 +270,15 @@ impl ApiError {
             .details
             .insert("kind".to_owned(), kind.plural.as_ref().into());
         error
+    }
+
+    /// A question to a container: in a simulated cluster there is none.
+    pub(crate) fn nothing_runs(what: &str) -> ApiError {
+        ApiError::new(
+            501,
+            "NotImplemented",
+            format!("nothing runs in a simulated cluster: there is no {what}"),
+        )
     }
 
     /// The body's media type is not one the resource takes.

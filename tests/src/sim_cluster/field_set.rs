@@ -48,12 +48,12 @@ impl FieldSet {
     }
 
     /// Adds all paths of `below`, each prefixed by `element`.
-    pub(crate) fn insert_below(&mut self, element: PathElement, below: FieldSet) {
+    pub(crate) fn insert_below(&mut self, element: PathElement, below: &FieldSet) {
         if below.is_empty() {
             return;
         }
         let node = self.nodes.entry(element).or_default();
-        node.below = std::mem::take(&mut node.below).union(&below);
+        node.below = std::mem::take(&mut node.below).union(below);
     }
 
     /// Whether the path `element` is a member.

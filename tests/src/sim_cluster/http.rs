@@ -86,6 +86,9 @@ pub(crate) fn place(catalog: &Catalog, path: &str) -> Result<Place, ApiError> {
         ("token", "serviceaccounts") => Subresource::Action(Action::Token),
         ("binding", "pods") => Subresource::Action(Action::Binding),
         ("eviction", "pods") => Subresource::Action(Action::Eviction),
+        (below @ ("log" | "exec" | "attach" | "portforward" | "proxy"), "pods") => {
+            return Err(ApiError::nothing_runs(below));
+        }
         _ => return Err(ApiError::page_not_found()),
     };
     let decode = |text: &str| {

@@ -64,7 +64,7 @@ pub(crate) fn patch(
                 .map_err(|error| ApiError::json_patch_failed(&error.to_string()))?;
         }
         PatchType::Strategic if kind.custom.is_none() => {
-            strategic(&mut patched, patch, &kind.shape)?
+            strategic(&mut patched, patch, &kind.shape)?;
         }
         PatchType::Strategic | PatchType::Apply => {
             return Err(ApiError::unsupported_media_type(accepted(kind)));

@@ -196,6 +196,11 @@ impl ApiServer {
             );
             return Err(ApiError::invalid(kind, &request.name, &[cause]));
         }
+        let uid = object::meta(&patched, "uid");
+        if !uid.is_empty() && uid != stored.uid.as_ref() {
+            let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+            return Err(ApiError::invalid(kind, &request.name, &[cause]));
+        }
         self.change(request, &stored, patched, options, now)
     }
 

@@ -64,51 +64,56 @@ impl ApiServer {
     /// Answers a request.
     pub(crate) fn handle(
         &mut self,
-        request: ApiRequest,
+        mut request: ApiRequest,
         now: Timestamp,
     ) -> Result<Reply, ApiError> {
+        let verb = std::mem::replace(&mut request.verb, Verb::Get);
         let kind = request.kind.clone();
-        let whole = request.name.is_empty();
-        let reply = match request.verb.clone() {
+        match verb {
             Verb::Get if request.subresource == Subresource::Scale => {
-                self.scale(&request).map(|scale| (200, scale))
+                self.scale(&request).map(|body| whole(&body))
             }
             Verb::Get => {
                 let stored = self.stored(&kind, &request.namespace, &request.name)?;
-                return Ok(Reply::Body(200, typed(&kind, &stored.raw)));
+                Ok(Reply::Body(200, typed(&kind, &stored.raw)))
             }
-            Verb::List(options) => {
-                return self
-                    .list(&request, &options)
-                    .map(|body| Reply::Body(200, body));
+            Verb::List(options) => self
+                .list(&request, &options)
+                .map(|body| Reply::Body(200, body)),
+            Verb::Watch(options) => self.watch(&request, options, now).map(Reply::Watch),
+            Verb::Create(body, options) if request.name.is_empty() => {
+                let written = self.create(&request, body, &options, now)?;
+                Ok(written.reply(&kind))
             }
-            Verb::Watch(options) => return self.watch(&request, options, now).map(Reply::Watch),
-            Verb::Create(body, options) if whole => {
-                return self
-                    .create(&request, body, &options, now)
-                    .map(|written| written.reply(&kind));
+            Verb::Create(body, _) => {
+                let answer = self.act(&request, &body, now)?;
+                Ok(Reply::Body(201, answer.to_string()))
             }
-            Verb::Create(body, _) => self.act(&request, &body, now).map(|answer| (201, answer)),
             Verb::Update(body, options) => {
-                return self
-                    .replace(&request, body, &options, now)
-                    .map(|written| written.reply(&kind));
+                let written = self.replace(&request, body, &options, now)?;
+                self.written(&request, &written)
             }
             Verb::Patch(format, patch, options) => {
-                return self
-                    .patch(&request, format, patch, &options, now)
-                    .map(|written| written.reply(&kind));
+                let written = self.patch(&request, format, patch, &options, now)?;
+                self.written(&request, &written)
             }
             Verb::Delete(options) => {
                 let key = self.key(&kind, &request.namespace, &request.name);
                 self.delete(&kind, &key, &options, now)
-                    .map(|answer| (200, answer))
+                    .map(|body| whole(&body))
             }
             Verb::DeleteCollection(selector, options) => self
                 .delete_collection(&request, &selector, &options, now)
-                .map(|answer| (200, answer)),
-        };
-        reply.map(|(code, body)| Reply::Body(code, body.to_string()))
+                .map(|body| whole(&body)),
+        }
+    }
+
+    /// What answers a change: the object, or its Scale if that was changed.
+    fn written(&self, request: &ApiRequest, written: &Written) -> Result<Reply, ApiError> {
+        match request.subresource {
+            Subresource::Scale => self.scale(request).map(|body| whole(&body)),
+            _ => Ok(written.reply(&request.kind)),
+        }
     }
 
     fn watch(
@@ -189,6 +194,10 @@ impl Written {
             with_type(kind, &self.value),
         )
     }
+}
+
+fn whole(body: &Value) -> Reply {
+    Reply::Body(200, body.to_string())
 }
 
 /// Adds `apiVersion` and `kind` in front of a stored object.

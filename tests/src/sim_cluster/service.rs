@@ -71,9 +71,8 @@ async fn answer(
         Trouble::Error(error) => return Ok(refusal(&error)),
         Trouble::None => {}
     }
-    let body = match axum::body::to_bytes(body, LARGEST_BODY).await {
-        Ok(body) => body,
-        Err(_) => return Ok(refusal(&ApiError::too_large(LARGEST_BODY))),
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
+        return Ok(refusal(&ApiError::too_large(LARGEST_BODY)));
     };
     Ok(serve(cluster, parts, &body).unwrap_or_else(|error| refusal(&error)))
 }

@@ -127,7 +127,7 @@ impl Shape {
                 self.check_fields(fields, path, found);
             }
             (Shape::Struct(_) | Shape::Open(_) | Shape::Map(_), _) => {
-                found.push(wrong(path, "object"))
+                found.push(wrong(path, "object"));
             }
             (
                 Shape::List(item) | Shape::Set(item) | Shape::ListMap(_, item),
@@ -141,7 +141,7 @@ impl Shape {
                 }
             }
             (Shape::List(_) | Shape::Set(_) | Shape::ListMap(..), _) => {
-                found.push(wrong(path, "array"))
+                found.push(wrong(path, "array"));
             }
         }
     }
@@ -189,7 +189,7 @@ impl Shape {
                 }
             }
             (Shape::Map(item), Value::Object(fields)) => {
-                fields.values_mut().for_each(|child| item.prune(child))
+                fields.values_mut().for_each(|child| item.prune(child));
             }
             (Shape::List(item) | Shape::ListMap(_, item), Value::Array(items)) => {
                 items.iter_mut().for_each(|child| item.prune(child));

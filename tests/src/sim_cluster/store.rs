@@ -110,6 +110,7 @@ pub(crate) struct Store {
     owned: BTreeMap<Box<str>, BTreeSet<ObjectKey>>,
     version: u64,
     compacted: u64,
+    floor: u64,
     history: VecDeque<Change>,
     window: usize,
 }
@@ -123,6 +124,7 @@ impl Store {
             owned: BTreeMap::new(),
             version: 1,
             compacted: 1,
+            floor: 1,
             history: VecDeque::new(),
             window,
         }
@@ -247,12 +249,23 @@ impl Store {
         }
     }
 
-    /// Forgets all history, as an etcd compaction does.
+    /// Refuses to start from any version before the present one, as after an etcd compaction. Watches that are open go
+    /// on, as they do in a real server.
     pub(crate) fn compact(&mut self) {
-        while !self.history.is_empty() {
-            self.forget_oldest();
+        self.floor = self.version;
+    }
+
+    /// Whether one can start to read from `version`.
+    ///
+    /// # Errors
+    /// [`Compacted`] when the history from there on is no longer kept.
+    pub(crate) fn check_start(&self, version: u64) -> Result<(), Compacted> {
+        let oldest = self.compacted.max(self.floor);
+        if version < oldest {
+            Err(Compacted { oldest })
+        } else {
+            Ok(())
         }
-        self.compacted = self.version;
     }
 
     /// The changes after `version`, oldest first.
@@ -286,6 +299,7 @@ impl Store {
             .map(|(n, s)| (n.clone(), s.clone()))
             .collect();
         if version < self.version {
+            self.check_start(version)?;
             let changes: Vec<&Change> = self.since(version)?.collect();
             let inside =
                 |name: &ObjectName| namespace.is_empty() || name.namespace.as_ref() == namespace;

@@ -102,7 +102,7 @@ pub(crate) fn field_set(value: &Value, shape: &Shape) -> FieldSet {
                 if empty || !declared || matches!(below.atom(child), Atom::Leaf) {
                     set.insert(element.clone());
                 }
-                set.insert_below(element, field_set(child, below));
+                set.insert_below(element, &field_set(child, below));
             }
         }
         Atom::Set => elements(value, None)
@@ -111,7 +111,7 @@ pub(crate) fn field_set(value: &Value, shape: &Shape) -> FieldSet {
         Atom::Keyed(keys, item) => {
             for (element, child) in elements(value, Some(keys)) {
                 set.insert(element.clone());
-                set.insert_below(element, field_set(child, item));
+                set.insert_below(element, &field_set(child, item));
             }
         }
     }
@@ -202,11 +202,11 @@ fn compare_child(
         (None, None) => {}
         (None, Some(value)) => {
             comparison.added.insert(element.clone());
-            comparison.added.insert_below(element, every_path(value));
+            comparison.added.insert_below(element, &every_path(value));
         }
         (Some(value), None) => {
             comparison.removed.insert(element.clone());
-            comparison.removed.insert_below(element, every_path(value));
+            comparison.removed.insert_below(element, &every_path(value));
         }
         (Some(was), Some(is)) => {
             let same_kind = matches!(
@@ -217,11 +217,11 @@ fn compare_child(
             );
             if same_kind {
                 let below = compare(was, is, shape);
-                comparison.added.insert_below(element.clone(), below.added);
+                comparison.added.insert_below(element.clone(), &below.added);
                 comparison
                     .removed
-                    .insert_below(element.clone(), below.removed);
-                comparison.modified.insert_below(element, below.modified);
+                    .insert_below(element.clone(), &below.removed);
+                comparison.modified.insert_below(element, &below.modified);
             } else if was != is {
                 comparison.modified.insert(element);
             }
@@ -338,7 +338,7 @@ pub(crate) fn with_declared_parents(set: &FieldSet, shape: &Shape) -> FieldSet {
         if member || (declared && !below.is_empty()) {
             out.insert(element.clone());
         }
-        out.insert_below(element.clone(), with_declared_parents(below, inner));
+        out.insert_below(element.clone(), &with_declared_parents(below, inner));
     }
     out
 }

@@ -95,7 +95,7 @@ fn check_immutable(kind: &ResourceType, old: &Value, new: &Value, causes: &mut V
         }
         "configmaps" => check_sealed(old, new, causes),
         "storageclasses.storage.k8s.io" => {
-            fixed(&["provisioner"], "updates to provisioner are forbidden.")
+            fixed(&["provisioner"], "updates to provisioner are forbidden.");
         }
         "customresourcedefinitions.apiextensions.k8s.io" => {
             fixed(&["spec", "scope"], IMMUTABLE);

@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     next_bookmark: Timestamp,
     ends: Option<Timestamp>,
     last_bookmark: u64,
+    /// The oldest version that could still be had, when this watch began too far back.
+    expired: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,10 @@ impl Watch {
             (false, true) => Initial::Objects,
             (false, false) => Initial::Done,
         };
+        let start = options.version.filter(|_| initial == Initial::Done);
+        let expired = start
+            .and_then(|version| server.store.check_start(version).err())
+            .map(|compacted| compacted.oldest);
         let ends = options
             .timeout
             .and_then(|timeout| now.checked_add(timeout).ok());
@@ -81,14 +87,12 @@ impl Watch {
             name: request.name.clone(),
             selector: options.selector,
             bookmarks: options.bookmarks,
-            version: options
-                .version
-                .filter(|_| initial == Initial::Done)
-                .unwrap_or(current),
+            version: start.unwrap_or(current),
             initial,
             next_bookmark: next_bookmark(server.options.bookmark_interval, ends, now),
             ends,
             last_bookmark: 0,
+            expired,
         })
     }
 
@@ -104,22 +108,11 @@ impl Watch {
         if self.initial != Initial::Done {
             self.send_present(server, &mut events);
         }
-        match server.store.since(self.version) {
-            Ok(changes) => {
-                for change in changes {
-                    self.version = change.version;
-                    self.send(change, &mut events);
-                }
-            }
-            Err(compacted) => {
-                let why = format!(
-                    "too old resource version: {} ({})",
-                    self.version, compacted.oldest
-                );
-                events.push("ERROR", &ApiError::expired(why).body().to_string());
-                events.ended = true;
-                return events;
-            }
+        if let Err(oldest) = self.send_changes(server, &mut events) {
+            let why = format!("too old resource version: {} ({oldest})", self.version);
+            events.push("ERROR", &ApiError::expired(why).body().to_string());
+            events.ended = true;
+            return events;
         }
         if self.bookmarks && now >= self.next_bookmark {
             self.next_bookmark = next_bookmark(server.options.bookmark_interval, self.ends, now);
@@ -130,6 +123,20 @@ impl Watch {
         }
         events.ended = self.ends.is_some_and(|ends| now >= ends);
         events
+    }
+
+    /// Sends what happened since the last look; fails with the oldest version that is still kept.
+    fn send_changes(&mut self, server: &ApiServer, events: &mut Events) -> Result<(), u64> {
+        self.expired.map_or(Ok(()), Err)?;
+        for change in server
+            .store
+            .since(self.version)
+            .map_err(|compacted| compacted.oldest)?
+        {
+            self.version = change.version;
+            self.send(change, events);
+        }
+        Ok(())
     }
 
     fn send_present(&mut self, server: &ApiServer, events: &mut Events) {

@@ -9,6 +9,7 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use skein_tests::sim_cluster::SimCluster;
 
 /// One check.
 pub(crate) type Check = (
@@ -24,6 +25,15 @@ macro_rules! checks {
 }
 pub(crate) use checks;
 
+/// An API server to ask.
+#[derive(Clone)]
+pub(crate) struct Target {
+    /// A client of it.
+    pub(crate) client: Client,
+    /// The simulated cluster behind it, if it is one.
+    pub(crate) simulated: Option<SimCluster>,
+}
+
 /// What a check works with.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -31,19 +41,32 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     /// A namespace of this check alone.
     pub(crate) namespace: String,
+    simulated: Option<SimCluster>,
 }
 
 impl Context {
     /// Makes the check's namespace.
-    pub(crate) async fn new(client: Client, namespace: String) -> Context {
-        let namespaces: Api<Namespace> = Api::all(client.clone());
+    pub(crate) async fn new(target: Target, namespace: String) -> Context {
+        let namespaces: Api<Namespace> = Api::all(target.client.clone());
         let body =
             serde_json::from_value(json!({"metadata": {"name": namespace}})).expect("a namespace");
         namespaces
             .create(&PostParams::default(), &body)
             .await
             .expect("the check's namespace");
-        Context { client, namespace }
+        Context {
+            client: target.client,
+            namespace,
+            simulated: target.simulated,
+        }
+    }
+
+    /// Makes sure that version 1 of a new kind is too far back. A real server never saw it; a simulated one is told to
+    /// forget.
+    pub(crate) fn forget_history(&self) {
+        if let Some(simulated) = &self.simulated {
+            simulated.expire_history();
+        }
     }
 
     /// The config maps of the check's namespace.

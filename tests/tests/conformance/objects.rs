@@ -435,9 +435,17 @@ async fn identity_cannot_be_changed(context: Context) {
     let api = context.config_maps();
     let made = context.config_map("a", "1").await;
     let patch = Patch::Merge(json!({"metadata": {"uid": "other"}}));
-    assert_eq!(
-        refusal(api.patch("a", &PatchParams::default(), &patch).await)["code"],
-        409
+    let refused = refusal(api.patch("a", &PatchParams::default(), &patch).await);
+    assert_eq!(refused["code"], 422);
+    assert_eq!(refused["details"]["causes"][0]["field"], "metadata.uid");
+    let mut other = made.clone();
+    other.metadata.uid = Some("other".to_owned());
+    let refused = refusal(api.replace("a", &PostParams::default(), &other).await);
+    assert_eq!(refused["code"], 409);
+    let message = refused["message"].as_str().expect("a message");
+    assert!(
+        message.contains("Precondition failed: UID in precondition: other"),
+        "{message}"
     );
     let patch = Patch::Merge(json!({"metadata": {"creationTimestamp": null, "generation": 9}}));
     let same = api

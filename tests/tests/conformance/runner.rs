@@ -1,13 +1,15 @@
 //! Runs the checks against every target and says in the last lines what was not run.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use kube::Client;
+use skein_tests::kube_cluster::{KubeCluster, KubeOptions, StartError};
 use skein_tests::sim_cluster::{SimCluster, SimOptions};
 
-use crate::context::{Check, Context};
+use crate::context::{Check, Context, Target};
 
 /// Runs all checks whose name contains one of the command line's words.
 pub(crate) fn run(checks: &[Check]) -> ExitCode {
@@ -30,7 +32,12 @@ pub(crate) fn run(checks: &[Check]) -> ExitCode {
 async fn run_targets(checks: &[Check]) -> ExitCode {
     let mut failed = Vec::new();
     let simulated = SimCluster::new(SimOptions::named("in-process"));
-    failed.extend(run_target("simulated, in process", &simulated.client(), checks).await);
+    let target = Target {
+        client: simulated.client(),
+        simulated: Some(simulated),
+    };
+    failed.extend(run_target("simulated, in process", &target, checks).await);
+
     let served = SimCluster::new(SimOptions::named("over-http"));
     let server = served
         .serve_http(([127, 0, 0, 1], 0).into())
@@ -38,9 +45,43 @@ async fn run_targets(checks: &[Check]) -> ExitCode {
         .expect("a port");
     let config = kube::Config::new(server.url().parse().expect("a URL"));
     let client = Client::try_from(config).expect("a client");
-    failed.extend(run_target("simulated, over HTTP", &client, checks).await);
+    let target = Target {
+        client,
+        simulated: Some(served),
+    };
+    failed.extend(run_target("simulated, over HTTP", &target, checks).await);
+
+    let skipped = match KubeCluster::start(&KubeOptions::default()).await {
+        Ok(mut cluster) => {
+            let target = Target {
+                client: cluster.client(),
+                simulated: None,
+            };
+            let found = run_target("real kube-apiserver", &target, checks).await;
+            if !found.is_empty() {
+                println!(
+                    "the logs of the real control plane are kept in {}",
+                    cluster.keep_folder()
+                );
+            }
+            failed.extend(found);
+            None
+        }
+        Err(StartError::Missing(missing)) => Some(missing),
+        Err(error) => {
+            println!("real kube-apiserver: {error}");
+            failed.push(format!("real kube-apiserver: {error:?}"));
+            None
+        }
+    };
     for name in &failed {
         println!("FAILED  {name}");
+    }
+    if let Some(missing) = skipped {
+        println!("SKIPPED the real kube-apiserver: {missing}");
+        println!(
+            "SKIPPED so nobody has checked today that simulated clusters answer as a real one does."
+        );
     }
     if failed.is_empty() {
         ExitCode::SUCCESS
@@ -49,13 +90,19 @@ async fn run_targets(checks: &[Check]) -> ExitCode {
     }
 }
 
-async fn run_target(target: &str, client: &Client, checks: &[Check]) -> Vec<String> {
+async fn run_target(name: &str, target: &Target, checks: &[Check]) -> Vec<String> {
     let start = Instant::now();
     let runs = checks.iter().enumerate().map(|(index, (name, check))| {
-        let client = client.clone();
+        let target = target.clone();
         async move {
-            let context = Context::new(client, format!("check-{index}")).await;
-            (*name, tokio::task::spawn(check(context)).await.is_ok())
+            let context = Context::new(target, format!("check-{index}")).await;
+            (
+                *name,
+                AssertUnwindSafe(check(context))
+                    .catch_unwind()
+                    .await
+                    .is_ok(),
+            )
         }
     });
     let results: Vec<(&str, bool)> = futures::stream::iter(runs)
@@ -65,10 +112,10 @@ async fn run_target(target: &str, client: &Client, checks: &[Check]) -> Vec<Stri
     let failed: Vec<String> = results
         .iter()
         .filter(|(_, passed)| !passed)
-        .map(|(name, _)| format!("{name} ({target})"))
+        .map(|(check, _)| format!("{check} ({name})"))
         .collect();
     println!(
-        "{target}: {} of {} checks passed in {:.1?}",
+        "{name}: {} of {} checks passed in {:.1?}",
         results.len() - failed.len(),
         results.len(),
         start.elapsed()

@@ -37,9 +37,11 @@ async fn take(
     stream: impl Stream<Item = kube::Result<WatchEvent<ConfigMap>>>,
     count: usize,
 ) -> Vec<String> {
+    // Bookmarks may come at any time; the check of bookmarks looks at them.
     let take = stream
-        .take(count)
         .map_ok(|event| told(&event))
+        .try_filter(|event| std::future::ready(event != "bookmark"))
+        .take(count)
         .try_collect();
     let patience = tokio::time::timeout(std::time::Duration::from_secs(30), take);
     patience

@@ -123,7 +123,7 @@ fn check_config(
     if let Some(fields) = config.as_object_mut() {
         match request.subresource {
             Subresource::Status => {
-                fields.retain(|field, _| field == "metadata" || field == "status")
+                fields.retain(|field, _| field == "metadata" || field == "status");
             }
             _ if kind.status => fields.retain(|field, _| field != "status"),
             _ => {}

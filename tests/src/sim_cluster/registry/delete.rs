@@ -111,16 +111,22 @@ fn check_preconditions(
         object::meta(old, "uid"),
         object::meta(old, "resourceVersion"),
     );
+    let differs = |what: &str, wanted: &str, found: &str, hint: &str| {
+        format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object \
+             might have been {hint}"
+        )
+    };
     let why = match (&options.uid, &options.version) {
         (Some(wanted), _) if wanted != uid => {
-            format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}")
+            differs("UID", wanted, uid, "deleted and then recreated")
         }
-        (_, Some(wanted)) if wanted != version => format!(
-            "Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {version}"
-        ),
+        (_, Some(wanted)) if wanted != version => {
+            differs("ResourceVersion", wanted, version, "modified")
+        }
         _ => return Ok(()),
     };
-    Err(ApiError::conflict(kind, name, &why))
+    Err(ApiError::precondition(kind, name, &why))
 }
 
 /// Only a pod that runs on a node gets time to end.

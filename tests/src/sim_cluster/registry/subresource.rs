@@ -49,7 +49,7 @@ impl ApiServer {
         }))
     }
 
-    /// Sets the replicas through a Scale.
+    /// Sets the replicas through a Scale. What is written is the object, whose Scale answers the client.
     pub(super) fn set_scale(
         &mut self,
         request: &ApiRequest,
@@ -72,17 +72,7 @@ impl ApiServer {
             subresource: Subresource::None,
             ..request.clone()
         };
-        self.change(&whole, &stored, changed, options, now)?;
-        let mut value = self.scale(request)?;
-        // `Written` carries objects without their type; a Scale brings its own.
-        if let Some(fields) = value.as_object_mut() {
-            fields.remove("kind");
-            fields.remove("apiVersion");
-        }
-        Ok(Written {
-            value,
-            created: false,
-        })
+        self.change(&whole, &stored, changed, options, now)
     }
 
     /// Carries out a `POST` below an object.

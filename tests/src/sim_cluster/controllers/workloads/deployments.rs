@@ -25,7 +25,7 @@ pub(super) fn advance(server: &mut ApiServer, deployment: &Run, now: Timestamp) 
         None => make_replica_set(server, deployment, &hash, replicas, now),
         Some(set) => scale(server, set, replicas, now),
     }
-    if ready >= replicas && current.first().is_some() {
+    if ready >= replicas && !current.is_empty() {
         old.iter().for_each(|set| scale(server, set, 0, now));
     }
     let count = |sets: &[Run], field: &str| -> i64 {

@@ -70,7 +70,7 @@ pub(super) fn advance(server: &mut ApiServer, job: &Run, now: Timestamp) {
 
 /// The job has done its work.
 pub(super) fn complete(server: &mut ApiServer, job: &Run, now: Timestamp) {
-    if is_complete(job) || pods::is_broken(server, &job.template()["spec"]) {
+    if is_complete(job) || pods::is_broken(server, &job.template()) {
         return;
     }
     let why = "Reached expected number of succeeded pods";

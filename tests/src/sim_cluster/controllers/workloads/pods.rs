@@ -51,19 +51,24 @@ pub(super) fn is_ready(pod: &Run) -> bool {
         .any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
-/// Whether an image of the pod is one that cannot be had.
-pub(super) fn is_broken(server: &ApiServer, spec: &Value) -> bool {
-    let images = spec["containers"]
-        .as_array()
+/// Annotation of a pod that never becomes ready, as the stages of `tests/kube/kwok` have it.
+const STUCK: &str = "skein.test/stuck";
+
+/// Whether a pod (or the template of one) never becomes ready: it says so, or its image cannot be had.
+pub(super) fn is_broken(server: &ApiServer, pod: &Value) -> bool {
+    let stuck = object::at(pod, &["metadata", "annotations", STUCK]) == Some(&json!("true"));
+    let containers = object::at(pod, &["spec", "containers"]).and_then(Value::as_array);
+    let mut images = containers
         .into_iter()
         .flatten()
         .filter_map(|one| one["image"].as_str());
-    images.into_iter().any(|image| {
-        server
-            .broken_images
-            .iter()
-            .any(|broken| image.contains(broken))
-    })
+    stuck
+        || images.any(|image| {
+            server
+                .broken_images
+                .iter()
+                .any(|broken| image.contains(broken))
+        })
 }
 
 /// Schedules a pod, and sets the time for what comes next.
@@ -125,7 +130,7 @@ pub(super) fn ripen(server: &mut ApiServer, pod: &Run, now: Timestamp) {
     let phase = pod.value["status"]["phase"].as_str().unwrap_or_default();
     let finite = pod.value["spec"]["restartPolicy"] != "Always";
     let next = match phase {
-        "Pending" if is_broken(server, &pod.value["spec"]) => {
+        "Pending" if is_broken(server, &pod.value) => {
             let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "the image cannot be pulled"}});
             status(server, pod, "Pending", false, &waiting, now)
         }

@@ -200,7 +200,7 @@ pub(super) fn report_without_pods(server: &mut ApiServer, set: &Run, now: Timest
 
 /// Without pods: the time has passed.
 pub(super) fn ready_without_pods(server: &mut ApiServer, set: &Run, now: Timestamp) {
-    if !pods::is_broken(server, &set.template()["spec"]) {
+    if !pods::is_broken(server, &set.template()) {
         let wanted = wanted(server, set);
         report_any(server, set, wanted, now);
     }
