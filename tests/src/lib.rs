@@ -5,9 +5,11 @@
 //! - [`kube_cluster`]: a real control plane, started from its programs.
 //! - [`stage`]: the programs, run as a user runs them.
 //! - [`demo`]: the main job, told step by step.
+//! - [`fleet`]: a hub and agents, joined and available.
 //! - [`relay`]: a network that can be cut.
 
 pub mod demo;
+pub mod fleet;
 pub mod kube_cluster;
 pub mod relay;
 pub mod sim_cluster;

@@ -144,6 +144,7 @@ impl Stage {
             .args(arguments)
             .stdout(out)
             .stderr(err)
+            .process_group(0)
             .spawn()
             .map_err(|e| Failure::because(&format!("start {program}"), &e))?;
         self.children.push((name.to_owned(), child));
@@ -261,6 +262,31 @@ impl Stage {
         let address = relay.address();
         self.relay = Some(relay);
         Ok(address)
+    }
+
+    /// Kills a program, and what it started, without warning.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub async fn kill(&mut self, name: &str) -> Outcome<()> {
+        let index = self.children.iter().position(|(known, _)| known == name);
+        let (_, mut child) = index
+            .map(|index| self.children.remove(index))
+            .ok_or_else(|| Failure::new(format!("{name} does not run")))?;
+        // A program is started as the leader of a group of its own, so that this reaches its children.
+        if let Some(pid) = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            rustix::process::kill_process_group(pid, rustix::process::Signal::KILL)
+                .map_err(|e| Failure::because(&format!("kill {name}"), &e))?;
+        }
+        child
+            .wait()
+            .await
+            .map(drop)
+            .map_err(|e| Failure::because(&format!("wait for {name}"), &e))
     }
 
     /// One line about what was done.

@@ -93,8 +93,11 @@ pub(crate) async fn print_events(
     let mut batch = Vec::new();
     let mut any = false;
     while let Some(answer) = answers.next().await? {
-        let Answer::Event(event) = answer else {
-            return Err(unexpected(&answer));
+        let event = match answer {
+            Answer::Event(event) => event,
+            // While following: what was there has been sent, or the hub asks whether we listen.
+            Answer::Listed => continue,
+            other => return Err(unexpected(&other)),
         };
         match output {
             Format::Json => {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use skein_nats::accounts::Role;
-use skein_nats::operator::{OperatorKeys, OperatorStore};
+use skein_nats::accounts::{Account, Role};
+use skein_nats::operator::{OperatorKeys, OperatorStore, Revocations};
 use skein_nats::server_config::{Cluster, ServerConfig, ServerTls, Sync};
 use skein_schema::code::Code;
 use skein_schema::name::{HubName, UserName};
@@ -43,9 +43,6 @@ pub(crate) struct Arguments {
     /// Where servers listen
     #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
     listen: IpAddr,
-    /// Where each server keeps its streams [default: FOLDER/nats-N/state]
-    #[arg(long, value_name = "FOLDER")]
-    state_dir: Option<PathBuf>,
     /// The first user, who may do everything
     #[arg(long, default_value = "admin", value_name = "USER")]
     admin: UserName,
@@ -122,10 +119,7 @@ impl Arguments {
             server_name: format!("nats-{}", index + 1),
             listen: SocketAddr::new(self.listen, self.client_port),
             advertise: Some(format!("{host}:{}", self.client_port)),
-            state: self
-                .state_dir
-                .clone()
-                .unwrap_or_else(|| folder.join("state")),
+            state: folder.join("state"),
             sync: Sync::Always,
             cluster: (self.servers.len() > 1).then(|| Cluster {
                 name: "skein".to_owned(),
@@ -140,6 +134,11 @@ impl Arguments {
                 ..tls
             }),
         };
+        // The hub tells the servers of the other accounts, but needs its own to be let in for that.
+        let accounts = config.state.join("accounts");
+        private::make_folder(&accounts)?;
+        let hub = keys.account_jwt(Account::Hub, &Revocations::new(), app::now());
+        private::write(&accounts.join(format!("{}.jwt", keys.account(Account::Hub))), &hub)?;
         private::write(
             &folder.join("nats-server.conf"),
             &config.render(keys, app::now()),
