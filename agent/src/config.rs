@@ -56,28 +56,28 @@ pub enum ConfigError {
 #[command(name = "skein-agent", version, about, max_term_width = 100)]
 pub struct Arguments {
     /// YAML file with settings, named like these options; options and variables win over it
-    #[arg(long, value_name = "FILE", env = "SKEIN_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "SKEIN_AGENT_CONFIG")]
     pub config: Option<PathBuf>,
     /// File with the join token, or `-` for standard input; SKEIN_TOKEN may hold the token itself
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Name of the cluster in the fleet [default: kept from before, else a random one]
-    #[arg(long, value_name = "NAME", env = "SKEIN_CLUSTER_NAME")]
+    #[arg(long, value_name = "NAME", env = "SKEIN_AGENT_CLUSTER_NAME")]
     pub cluster_name: Option<ClusterName>,
     /// Folder for keys, credential and journal [default: /var/lib/skein-agent]
-    #[arg(long, value_name = "DIR", env = "SKEIN_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "SKEIN_AGENT_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     /// Kubeconfig of the cluster [default: the pod's service account, else KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context in the kubeconfig [default: its current one]
-    #[arg(long, value_name = "NAME", env = "SKEIN_KUBE_CONTEXT")]
+    #[arg(long, value_name = "NAME", env = "SKEIN_AGENT_KUBE_CONTEXT")]
     pub context: Option<String>,
     /// Address of the bus, in place of the token's; can be repeated
     #[arg(
         long = "server",
         value_name = "URL",
-        env = "SKEIN_SERVERS",
+        env = "SKEIN_AGENT_SERVERS",
         value_delimiter = ','
     )]
     pub servers: Vec<String>,
@@ -88,13 +88,13 @@ pub struct Arguments {
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = pair)]
     pub annotations: Vec<(String, String)>,
     /// Address for /healthz, /readyz and /metrics [default: none]
-    #[arg(long, value_name = "ADDRESS", env = "SKEIN_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "SKEIN_AGENT_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Seconds between heartbeats, before a jitter of a quarter [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub heartbeat_interval: Option<u64>,
     /// How logs are written [default: text]
-    #[arg(long, value_enum, env = "SKEIN_LOG_FORMAT")]
+    #[arg(long, value_enum, env = "SKEIN_AGENT_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 }
 
