@@ -276,3 +276,49 @@ fn path(resource: &ApiResource, namespace: Option<&str>) -> ApiRequest {
     use kube::Resource as _;
     ApiRequest::new(DynamicObject::url_path(resource, namespace))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::client::Body;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn an_executor_is_impersonated_in_every_request() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&seen);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let user = request.headers().get("impersonate-user");
+            let user = user.map(|user| user.to_str().unwrap().to_owned());
+            record.lock().unwrap().push(user);
+            let body = Body::from(br#"{"kind":"ConfigMap","metadata":{"name":"a"}}"#.to_vec());
+            async move { Ok::<_, tower::BoxError>(http::Response::new(body)) }
+        });
+        let cluster = Cluster::new(Client::new(service, "default"));
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ConfigMap>(&());
+        let account = ServiceAccount {
+            namespace: "shop".into(),
+            name: "deployer".into(),
+        };
+        cluster.get(&resource, Some("shop"), "a").await.unwrap();
+        cluster
+            .acting_as(&account)
+            .get(&resource, Some("shop"), "a")
+            .await
+            .unwrap();
+        let deployer = Some("system:serviceaccount:shop:deployer".to_owned());
+        assert_eq!(*seen.lock().unwrap(), [None, deployer]);
+
+        // What is no header value is never sent with the agent's own rights instead.
+        let hostile = ServiceAccount {
+            namespace: "shop".into(),
+            name: "a\nb".into(),
+        };
+        let refused = cluster
+            .acting_as(&hostile)
+            .get(&resource, Some("shop"), "a")
+            .await;
+        assert!(matches!(refused, Err(ApiError::Unreachable(_))));
+        assert_eq!(seen.lock().unwrap().len(), 2);
+    }
+}

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use skein_agent_core::state::DesiredState;
 use skein_schema::name::{ObjectName, SetName};
 use tokio::sync::{mpsc, watch};
@@ -50,6 +51,10 @@ pub struct DriverTimes {
     pub journal: Duration,
     /// Wait after a status that was not confirmed.
     pub resend: Duration,
+    /// Between two looks for works that the hub does not know.
+    pub evict: Duration,
+    /// How long such a work may stay.
+    pub eviction_grace: SignedDuration,
     /// Jobs that run at once.
     pub jobs: usize,
 }
@@ -62,6 +67,9 @@ impl Default for DriverTimes {
             report: Duration::from_millis(20),
             journal: Duration::from_millis(100),
             resend: Duration::from_secs(1),
+            evict: Duration::from_secs(300),
+            // OCM's.
+            eviction_grace: SignedDuration::from_mins(60),
             jobs: 8,
         }
     }
@@ -129,6 +137,9 @@ pub struct Driver {
     /// When works are tried again.
     queue: Queue<ObjectName>,
     jobs: JoinSet<JobDone>,
+    evictions: JoinSet<()>,
+    /// When to look for works that the hub does not know; not before it has said what it knows.
+    evict_at: Option<Instant>,
     /// Which manifests an object belongs to.
     index: BTreeMap<(Place, String), Vec<(ObjectName, usize)>>,
     /// Works whose status has to be looked at.
@@ -152,6 +163,8 @@ impl Driver {
             works: BTreeMap::new(),
             queue: Queue::new(),
             jobs: JoinSet::new(),
+            evictions: JoinSet::new(),
+            evict_at: None,
             index: BTreeMap::new(),
             unreported: BTreeSet::new(),
             report_at: None,
@@ -192,6 +205,7 @@ impl Driver {
                 self.report_at,
                 self.journal_at,
                 self.send_at,
+                self.evict_at,
             ]
             .into_iter()
             .flatten()
@@ -204,10 +218,10 @@ impl Driver {
                     Some(event) => self.link_event(event),
                     None => return self.write_journal(),
                 },
-                Some(inventory) = self.parts.inventory.recv() => self.inventoried(inventory),
-                Some(event) = self.parts.watched.recv() => self.watched(event),
                 () = until(next) => self.timers()?,
                 () = tokio::time::sleep_until(self.sync_at) => self.sync(),
+                Some(inventory) = self.parts.inventory.recv() => self.inventoried(inventory),
+                Some(event) = self.parts.watched.recv() => self.watched(event),
             }
         }
     }
@@ -222,6 +236,9 @@ impl Driver {
         }
         if self.send_at.is_some_and(|at| at <= now) {
             self.send_at = None;
+        }
+        if self.evict_at.is_some_and(|at| at <= now) {
+            self.evict();
         }
         Ok(())
     }

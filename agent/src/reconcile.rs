@@ -4,6 +4,7 @@
 //! the `AppliedManifestWork` on the cluster, what is wanted comes with the job.
 
 mod apply;
+mod evict;
 mod inputs;
 mod owner;
 mod release;
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use skein_agent_core::applied_work::{AppliedResource, Owner};
 use skein_agent_core::converge::Convergence;
-use skein_agent_core::outcome::{self, ManifestOutcome, Retry};
+use skein_agent_core::outcome::{self, ApplyError, ManifestOutcome, Retry};
 use skein_agent_core::ownership::{self, Obsolete};
 use skein_schema::desired::DesiredWork;
 use skein_schema::kind::manifest_work::{ManifestWorkSpec, ManifestWorkStatus};
 use skein_schema::name::ObjectName;
 
+use crate::cause;
 use crate::cluster::{ApiError, Cluster, ResolveError, ServiceAccount};
 use crate::content::Contents;
 use crate::keys::Keys;
@@ -61,6 +63,9 @@ pub enum ReconcileError {
         #[source]
         source: ApiError,
     },
+    /// The `AppliedManifestWork`s cannot be listed.
+    #[error("the records of ownership cannot be listed")]
+    Records(#[source] ApiError),
     /// The cluster has no `AppliedManifestWork` yet.
     #[error("the cluster does not serve AppliedManifestWork yet")]
     NoDefinition(#[source] ResolveError),
@@ -95,6 +100,21 @@ pub enum Removal {
         /// How many.
         objects: usize,
     },
+}
+
+/// The outcomes of a work whose manifests could not even be tried.
+#[must_use]
+pub fn untried(work: &DesiredWork, error: &ReconcileError) -> Vec<ManifestOutcome> {
+    let message = cause::chain(error);
+    let manifests = work.spec.workload.manifests.iter();
+    let inputs = manifests
+        .map(|_| Err(ApplyError::Failed(message.clone())))
+        .collect();
+    let owner = Owner {
+        name: String::new(),
+        uid: String::new(),
+    };
+    Convergence::new(work, inputs, owner, None).outcomes()
 }
 
 impl Reconciler {

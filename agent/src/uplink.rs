@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use skein_nats::{Headers, Message};
 use skein_schema::join::JoinToken;
 use skein_schema::name::SetName;
@@ -239,9 +238,5 @@ impl Uplink {
             certificate_authority: membership.bus_authority.clone(),
             credentials: Arc::clone(&self.store) as Arc<_>,
         }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.environment.now()
     }
 }

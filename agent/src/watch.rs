@@ -119,15 +119,16 @@ impl Watches {
         }
         let narrowed = names.len() == 1;
         let (names, watched) = watch::channel(names);
-        let task = self.tasks.spawn(run(
-            self.cluster.clone(),
-            self.events.clone(),
-            Arc::clone(&self.metrics),
-            place.clone(),
-            kind.clone(),
-            watched,
-            narrowed,
-        ));
+        let watch = Watch {
+            events: self.events.clone(),
+            resource: api_resource(&place, &kind),
+            place: place.clone(),
+            names: watched,
+            seen: BTreeSet::new(),
+        };
+        let task =
+            self.tasks
+                .spawn(watch.run(self.cluster.clone(), Arc::clone(&self.metrics), narrowed));
         self.running.insert(
             place,
             Running {
@@ -140,94 +141,103 @@ impl Watches {
     }
 }
 
-async fn run(
-    cluster: Cluster,
+/// One watch.
+struct Watch {
     events: mpsc::Sender<WatchEvent>,
-    metrics: Arc<Metrics>,
     place: Place,
-    kind: String,
+    resource: ApiResource,
     names: watch::Receiver<BTreeSet<String>>,
-    narrowed: bool,
-) {
-    let resource = api_resource(&place, &kind);
-    let api: Api<DynamicObject> = if place.namespace.is_empty() {
-        Api::all_with(cluster.client().clone(), &resource)
-    } else {
-        Api::namespaced_with(cluster.client().clone(), &place.namespace, &resource)
-    };
-    let mut config = watcher::Config::default();
-    if narrowed && let Some(name) = names.borrow().first() {
-        config = config.fields(&format!("metadata.name={name}"));
-    }
-    // The watcher lists again after 410 and after errors, ever more slowly while they last.
-    let mut stream = watcher(api, config).default_backoff().boxed();
-    let mut seen = BTreeSet::new();
-    while let Some(event) = stream.next().await {
-        let shown = match event {
-            Ok(Event::Init) => {
-                seen.clear();
-                None
-            }
-            Ok(Event::InitApply(object)) => {
-                seen.extend(object.metadata.name.clone());
-                Some((object, true))
-            }
-            Ok(Event::Apply(object)) => Some((object, true)),
-            Ok(Event::Delete(object)) => Some((object, false)),
-            Ok(Event::InitDone) => {
-                let gone: Vec<_> = names.borrow().difference(&seen).cloned().collect();
-                for name in gone {
-                    let event = WatchEvent {
-                        place: place.clone(),
-                        name,
-                        object: None,
-                        version: None,
-                    };
-                    if events.send(event).await.is_err() {
-                        return;
-                    }
+    /// Names that the list under way has shown.
+    seen: BTreeSet<String>,
+}
+
+/// Nobody reads what is shown.
+struct Unread;
+
+impl Watch {
+    async fn run(mut self, cluster: Cluster, metrics: Arc<Metrics>, narrowed: bool) {
+        let client = cluster.client().clone();
+        let api: Api<DynamicObject> = if self.place.namespace.is_empty() {
+            Api::all_with(client, &self.resource)
+        } else {
+            Api::namespaced_with(client, &self.place.namespace, &self.resource)
+        };
+        let mut config = watcher::Config::default();
+        if narrowed && let Some(name) = self.names.borrow().first() {
+            config = config.fields(&format!("metadata.name={name}"));
+        }
+        // The watcher lists again after 410 and after errors, ever more slowly while they last.
+        let mut stream = watcher(api, config).default_backoff().boxed();
+        while let Some(event) = stream.next().await {
+            let shown = match event {
+                Ok(event) => self.show(event).await,
+                Err(error) => {
+                    metrics.watch_failures.inc();
+                    tracing::debug!(place = ?self.place, %error, "a watch was interrupted");
+                    Ok(())
                 }
-                None
+            };
+            if shown.is_err() {
+                return;
             }
-            Err(error) => {
-                metrics.watch_failures.inc();
-                tracing::debug!(?place, %error, "a watch was interrupted");
-                None
+        }
+    }
+
+    async fn show(&mut self, event: Event<DynamicObject>) -> Result<(), Unread> {
+        match event {
+            Event::Init => {
+                self.seen.clear();
+                Ok(())
             }
+            Event::InitApply(object) => {
+                self.seen.extend(object.metadata.name.clone());
+                self.object(object, true).await
+            }
+            Event::Apply(object) => self.object(object, true).await,
+            Event::Delete(object) => self.object(object, false).await,
+            Event::InitDone => {
+                let gone: Vec<_> = self
+                    .names
+                    .borrow()
+                    .difference(&self.seen)
+                    .cloned()
+                    .collect();
+                for name in gone {
+                    self.send(name, None, None).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn object(&self, object: DynamicObject, present: bool) -> Result<(), Unread> {
+        let name = object.metadata.name.clone();
+        let Some(name) = name.filter(|name| self.names.borrow().contains(name)) else {
+            return Ok(());
         };
-        let Some((object, present)) = shown else {
-            continue;
-        };
-        let Some(name) = object
-            .metadata
-            .name
-            .clone()
-            .filter(|name| names.borrow().contains(name))
-        else {
-            continue;
-        };
-        let version = object
-            .metadata
-            .resource_version
-            .as_deref()
-            .and_then(|text| text.parse().ok());
+        let version = object.metadata.resource_version.as_deref();
+        let version = version.and_then(|text| text.parse().ok());
         let object = if present {
-            to_map(object, &resource)
+            to_map(object, &self.resource)
         } else {
             None
         };
-        if events
-            .send(WatchEvent {
-                place: place.clone(),
-                name,
-                object,
-                version,
-            })
-            .await
-            .is_err()
-        {
-            return;
-        }
+        self.send(name, object, version).await
+    }
+
+    async fn send(
+        &self,
+        name: String,
+        object: Option<Map<String, Value>>,
+        version: Option<u64>,
+    ) -> Result<(), Unread> {
+        let event = WatchEvent {
+            place: self.place.clone(),
+            name,
+            object,
+            version,
+        };
+        self.events.send(event).await.map_err(|_| Unread)
     }
 }
 

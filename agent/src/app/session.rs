@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skein_agent_core::applied_work;
+use skein_schema::name::SetName;
 use tokio::sync::{mpsc, watch};
 
 use super::{AgentError, AgentState, Running, wait_for_stop};
@@ -13,7 +14,7 @@ use crate::content::Contents;
 use crate::credential::Membership;
 use crate::driver::{DEFAULT_LEASE_SECONDS, Driver, DriverError, DriverParts, Progress};
 use crate::environment::{Backoff, new_id};
-use crate::inventory::{self, KubeHealth, Surveyor};
+use crate::inventory::{self, Inventory, KubeHealth, Surveyor};
 use crate::journal::Journal;
 use crate::reconcile::{self, Reconciler};
 use crate::task::{TaskEnd, Tasks};
@@ -151,13 +152,7 @@ fn start(
         reported,
         journal: journal.clone(),
         contents: contents.clone(),
-        reconciler: Arc::new(Reconciler {
-            cluster: running.kube.clone(),
-            contents,
-            keys: Arc::clone(&running.registration.keys),
-            hub_id: credential.hub_id.clone(),
-            agent_id: credential.cluster.to_string(),
-        }),
+        reconciler: reconciler(running, membership, contents),
         watches: Watches::new(running.kube.clone(), watch_events, Arc::clone(metrics)),
         watched,
         inventory,
@@ -188,22 +183,6 @@ fn start(
         times: times.uplink,
         metrics: Arc::clone(metrics),
     };
-    let surveyor = Surveyor {
-        cluster: running.kube.clone(),
-        hub_id: credential.hub_id.clone(),
-        environment: Arc::clone(environment),
-        namespaces: wanted_namespaces,
-        found,
-        times: times.inventory,
-    };
-    let probe = inventory::probe(
-        running.kube.clone(),
-        Arc::clone(environment),
-        health,
-        times.inventory,
-        Arc::clone(metrics),
-    );
-
     let mut tasks = SessionTasks {
         driver: Tasks::new(),
         all: Tasks::new(),
@@ -214,15 +193,65 @@ fn start(
     tasks.all.spawn("uplink", async {
         Ended::Uplink(Box::pin(uplink.run()).await)
     });
-    tasks.all.spawn("survey", async {
+    look(
+        running,
+        credential.hub_id.clone(),
+        wanted_namespaces,
+        found,
+        health,
+        &mut tasks.all,
+    );
+    Ok((tasks, shown))
+}
+
+fn reconciler(running: &Running, membership: &Membership, contents: Contents) -> Arc<Reconciler> {
+    let credential = &membership.credential;
+    Arc::new(Reconciler {
+        cluster: running.kube.clone(),
+        contents,
+        keys: Arc::clone(&running.registration.keys),
+        hub_id: credential.hub_id.clone(),
+        agent_id: credential.cluster.to_string(),
+    })
+}
+
+/// Starts what looks at the cluster.
+fn look(
+    running: &Running,
+    hub_id: String,
+    namespaces: watch::Receiver<BTreeMap<String, SetName>>,
+    found: mpsc::Sender<Inventory>,
+    health: watch::Sender<KubeHealth>,
+    tasks: &mut Tasks<Ended>,
+) {
+    let (environment, times) = (
+        &running.options.environment,
+        running.options.times.inventory,
+    );
+    let surveyor = Surveyor {
+        cluster: running.kube.clone(),
+        hub_id,
+        environment: Arc::clone(environment),
+        namespaces,
+        found,
+        times,
+    };
+    let metrics = Arc::clone(&running.metrics);
+    let probe = inventory::probe(
+        running.kube.clone(),
+        Arc::clone(environment),
+        health,
+        times,
+        metrics,
+    );
+    tasks.spawn("survey", async {
         surveyor.run().await;
         Ended::Side
     });
-    tasks.all.spawn("probe", async {
+    tasks.spawn("probe", async {
         probe.await;
         Ended::Side
     });
-    Ok((tasks, shown))
 }
 
 /// Makes sure that the cluster serves `AppliedManifestWork`. An agent that may not write

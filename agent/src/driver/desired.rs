@@ -82,6 +82,7 @@ impl Driver {
                 self.parts
                     .progress
                     .send_if_modified(|progress| !std::mem::replace(&mut progress.current, true));
+                self.evict_at.get_or_insert(Instant::now());
             }
             Ok(SyncEnd::More) => self.sync(),
             Ok(SyncEnd::Sent) => {

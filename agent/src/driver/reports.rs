@@ -28,8 +28,7 @@ impl Driver {
                 continue;
             };
             let work = &held.work;
-            let about = run.outcomes.len() == work.spec.workload.manifests.len();
-            if held.removing || !about {
+            if held.removing || run.tried != Some((work.uid, work.generation)) {
                 // The outcomes are of an older generation, or of a work that goes: a job is due.
                 continue;
             }

@@ -19,7 +19,7 @@ use super::Driver;
 use crate::environment::fraction;
 use crate::metrics::Metrics;
 use crate::outbox::About;
-use crate::reconcile::{Applied, Outcome, ReconcileError, Reconciler, Removal};
+use crate::reconcile::{self, Applied, Outcome, ReconcileError, Reconciler, Removal};
 use crate::watch::{Place, Wanted, version_of};
 
 /// What is known of a work beside what is wanted of it.
@@ -34,8 +34,11 @@ pub(super) struct WorkRun {
     pub(super) last_drift: Option<Instant>,
     /// Trace context of the command that last touched it.
     pub(super) traceparent: Option<String>,
-    /// What the last attempt came to, about which uid and generation.
+    /// The uid and generation that the job under way is about; nothing if the work was touched
+    /// since it began.
     pub(super) about: Option<(Uuid, i64)>,
+    /// The uid and generation that the outcomes are about.
+    pub(super) tried: Option<(Uuid, i64)>,
     pub(super) outcomes: Vec<ManifestOutcome>,
     pub(super) applied: BTreeMap<usize, Applied>,
     pub(super) seen: BTreeMap<usize, Seen>,
@@ -175,7 +178,9 @@ impl Driver {
         });
         if current {
             match done.end {
-                JobEnd::Applied(result) => self.applied(&done.name, result),
+                JobEnd::Applied(result) => {
+                    self.applied(&done.name, (done.uid, done.generation), result);
+                }
                 JobEnd::Removed(result) => self.removal_ended(&done.name, done.uid, result),
             }
         }
@@ -184,15 +189,15 @@ impl Driver {
         }
     }
 
-    fn applied(&mut self, name: &ObjectName, result: Result<Outcome, ReconcileError>) {
+    fn applied(
+        &mut self,
+        name: &ObjectName,
+        about: (Uuid, i64),
+        result: Result<Outcome, ReconcileError>,
+    ) {
         let outcome = match result {
             Ok(outcome) => outcome,
-            Err(error) => {
-                Metrics::count(&self.parts.metrics.attempts, "failed");
-                tracing::warn!(work = %name, error = &error as &dyn std::error::Error, "a work could not be applied");
-                self.retry_later(name, retry::APPLY);
-                return;
-            }
+            Err(error) => return self.not_applied(name, about, &error),
         };
         let retry = if outcome.leaving > 0 {
             Retry::Backoff(retry::APPLY)
@@ -214,6 +219,7 @@ impl Driver {
             traceparent = run.traceparent.as_deref(), "a work was applied"
         );
         run.outcomes = outcome.outcomes;
+        run.tried = Some(about);
         run.take_in(outcome.applied);
         match retry {
             Retry::OnChange => {
@@ -228,6 +234,25 @@ impl Driver {
         self.unreported.insert(name.clone());
         self.report();
         self.heal(name);
+    }
+
+    /// Nothing was tried, because what is owned could not be recorded. Where nothing is known of
+    /// this generation yet, that is told of every manifest; later it is a passing trouble.
+    fn not_applied(&mut self, name: &ObjectName, about: (Uuid, i64), error: &ReconcileError) {
+        Metrics::count(&self.parts.metrics.attempts, "failed");
+        tracing::warn!(work = %name, error = error as &dyn std::error::Error, "a work could not be applied");
+        let (Some(run), Some(held)) = (self.works.get_mut(name), self.parts.state.work(name))
+        else {
+            return;
+        };
+        if run.tried != Some(about) && run.attempts > 0 {
+            run.outcomes = reconcile::untried(&held.work, error);
+            run.tried = Some(about);
+            run.take_in(BTreeMap::new());
+            self.unreported.insert(name.clone());
+            self.report();
+        }
+        self.retry_later(name, retry::APPLY);
     }
 
     fn removal_ended(
@@ -280,6 +305,31 @@ impl Driver {
         let delay = backoff.delay(run.attempts, fraction(&*self.parts.environment));
         run.attempts = run.attempts.saturating_add(1);
         self.queue.at_latest(name, Instant::now() + delay);
+    }
+
+    /// Looks for works on the cluster that the hub does not know. Only an agent that the hub has
+    /// brought up to date can tell.
+    pub(super) fn evict(&mut self) {
+        self.evict_at = Some(self.after(self.parts.times.evict));
+        while self.evictions.try_join_next().is_some() {}
+        if !self.parts.progress.borrow().connected || !self.evictions.is_empty() {
+            return;
+        }
+        let known = self.parts.state.works().keys().cloned().collect();
+        let (reconciler, now) = (
+            Arc::clone(&self.parts.reconciler),
+            self.parts.environment.now(),
+        );
+        let grace = self.parts.times.eviction_grace;
+        self.evictions.spawn(async move {
+            if let Err(error) = reconciler.evict(&known, grace, now).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    "works that the hub does not know cannot be looked for"
+                );
+            }
+        });
     }
 
     /// The hub can be asked again: works whose contents were missing are due.

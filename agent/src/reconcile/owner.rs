@@ -8,7 +8,7 @@ use super::{ReconcileError, Reconciler};
 use crate::cluster::{ApiError, Cluster, ResolveError};
 
 /// Field manager of what the agent writes for itself.
-const MANAGER: &str = "skein-agent";
+pub(super) const MANAGER: &str = "skein-agent";
 
 impl Reconciler {
     /// Makes sure of the work's record: the owner to put into objects, and what it owns so far.
@@ -28,7 +28,12 @@ impl Reconciler {
             .as_object()
             .ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
         let owner = Owner::of(live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
-        Ok((owner, applied_work::owned(live)))
+        let owned = applied_work::owned(live);
+        if applied_work::eviction_start(live).is_some() {
+            // The hub knows the work again.
+            self.record(work, &owned).await?;
+        }
+        Ok((owner, owned))
     }
 
     /// The work's record, if there is one.
@@ -90,7 +95,7 @@ impl Reconciler {
         }
     }
 
-    async fn definition(&self) -> Result<ApiResource, ReconcileError> {
+    pub(super) async fn definition(&self) -> Result<ApiResource, ReconcileError> {
         let found = self
             .cluster
             .resolve(applied_work::API_VERSION, applied_work::KIND)

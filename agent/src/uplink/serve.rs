@@ -30,192 +30,216 @@ pub(super) enum ServeEnd {
 }
 
 type Answers = BoxStream<'static, Result<SyncAnswer, LinkError>>;
+type Report = BoxFuture<'static, (u64, Result<(), LinkError>)>;
+
+/// A connection, and what is under way on it.
+struct Serving<'a> {
+    uplink: &'a mut Uplink,
+    link: &'a Arc<dyn Link>,
+    /// A catch-up.
+    answers: Option<Answers>,
+    /// A status that waits for its confirmation.
+    report: Option<Report>,
+    /// When a refusal counts, and whether it is for age.
+    refusal: Option<(Instant, bool)>,
+    beat_at: Instant,
+}
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(uplink: &mut Uplink, link: &Arc<dyn Link>) -> ServeEnd {
-    match try_serve(uplink, link).await {
-        Ok(end) => end,
-        Err(Gone) => ServeEnd::DriverGone,
-    }
+    let (answers, report, refusal, beat_at) = (None, None, None, Instant::now());
+    let mut serving = Serving {
+        uplink,
+        link,
+        answers,
+        report,
+        refusal,
+        beat_at,
+    };
+    serving.run().await.unwrap_or_else(|end| end)
 }
 
-/// The driver's end of the channel is closed.
-struct Gone;
-
-async fn try_serve(uplink: &mut Uplink, link: &Arc<dyn Link>) -> Result<ServeEnd, Gone> {
-    let mut state = link.state();
-    // Listen first, ask then: what is published in between is seen twice rather than never.
-    let mut desired = match link.desired().await {
-        Ok(desired) => desired,
-        Err(error) => return Ok(ServeEnd::Failed(UplinkError::Link(error))),
-    };
-    let registration = uplink.registration.clone();
-    let mut renewal = Some(renew(uplink, &registration, link));
-    let mut answers: Option<Answers> = None;
-    let mut status: Option<BoxFuture<'_, (u64, Result<(), LinkError>)>> = None;
-    let mut refusal: Option<(Instant, bool)> = None;
-    let mut beat_at = Instant::now();
-    let mut health = uplink.health.clone();
-    health.mark_unchanged();
-    state.mark_changed();
-
-    loop {
-        tokio::select! {
-            changed = state.changed() => {
-                if changed.is_err() { return Ok(ServeEnd::Refused { expired: false }); }
-                let now = state.borrow_and_update().clone();
-                match now {
-                    LinkState::Connected { .. } => {
-                        refusal = None;
-                        beat_at = Instant::now();
-                        uplink.tell(LinkEvent::Connected).await?;
-                    }
-                    LinkState::Disconnected => {
-                        refusal = None;
-                        uplink.tell(LinkEvent::Disconnected).await?;
-                    }
-                    LinkState::Refused { expired } => {
-                        refusal.get_or_insert((Instant::now() + uplink.times.refusal_grace, expired));
-                        uplink.tell(LinkEvent::Disconnected).await?;
-                    }
+impl Serving<'_> {
+    async fn run(&mut self) -> Result<ServeEnd, ServeEnd> {
+        let mut state = self.link.state();
+        // Listen first, ask then: what is published in between is seen twice rather than never.
+        let desired = self.link.desired().await;
+        let mut desired = desired.map_err(|error| ServeEnd::Failed(UplinkError::Link(error)))?;
+        let mut renewal = self.renewal();
+        let mut health = self.uplink.health.clone();
+        health.mark_unchanged();
+        state.mark_changed();
+        loop {
+            tokio::select! {
+                changed = state.changed() => {
+                    changed.map_err(|_| ServeEnd::Refused { expired: false })?;
+                    let now = state.borrow_and_update().clone();
+                    self.changed(&now).await?;
                 }
-            }
-            Some(message) = desired.next() => uplink.tell(LinkEvent::Desired(message)).await?,
-            answer = next(&mut answers) => {
-                let ended = match answer {
-                    Some(Ok(SyncAnswer::Desired(message))) => {
-                        uplink.tell(LinkEvent::Desired(message)).await?;
-                        None
-                    }
-                    // Not asked for here.
-                    Some(Ok(SyncAnswer::Content(_))) => None,
-                    Some(Ok(SyncAnswer::End(end))) => Some(Ok(end)),
-                    Some(Err(error)) => Some(Err(error)),
-                    None => Some(Ok(SyncEnd::More)),
-                };
-                if let Some(ended) = ended {
-                    answers = None;
-                    uplink.tell(LinkEvent::SyncEnded(ended)).await?;
+                Some(message) = desired.next() => self.tell(LinkEvent::Desired(message)).await?,
+                answer = next(&mut self.answers) => self.answered(answer).await?,
+                (number, stored) = maybe(&mut self.report) => self.reported(number, stored).await?,
+                wanted = self.uplink.outgoing.recv() => {
+                    self.send(wanted.ok_or(ServeEnd::DriverGone)?).await?;
                 }
-            }
-            (number, stored) = maybe(&mut status) => {
-                status = None;
-                match stored {
-                    Ok(()) => uplink.tell(LinkEvent::Stored(number)).await?,
-                    Err(error) => {
-                        tracing::warn!(number, error = &error as &dyn std::error::Error, "a status is not known to be stored");
-                        uplink.tell(LinkEvent::NotStored(number)).await?;
-                    }
-                }
-            }
-            wanted = uplink.outgoing.recv() => {
-                let set = uplink.position.borrow().set.clone();
-                match wanted.ok_or(Gone)? {
-                    Outgoing::Sync { rev } => {
-                        let request = SyncRequest::Desired { session: uplink.session, rev };
-                        match link.sync(&set, &request).await {
-                            Ok(stream) => answers = Some(stream),
-                            Err(error) => uplink.tell(LinkEvent::SyncEnded(Err(error))).await?,
-                        }
-                    }
-                    Outgoing::Status { number, headers, body } => {
-                        let link = Arc::clone(link);
-                        status = Some(Box::pin(async move { (number, link.status(&set, headers, body).await) }));
-                    }
-                }
-            }
-            () = tokio::time::sleep_until(beat_at) => {
-                beat(uplink, &**link).await;
-                beat_at = Instant::now() + beat_interval(uplink);
-            }
-            Ok(()) = health.changed() => beat_at = Instant::now(),
-            renewed = maybe(&mut renewal) => {
-                match renewed {
+                () = tokio::time::sleep_until(self.beat_at) => self.beat().await,
+                Ok(()) = health.changed() => self.beat_at = Instant::now(),
+                renewed = &mut renewal => {
+                    renewed.map_err(ServeEnd::Failed)?;
                     // The fresh credential is used by connecting anew; subscriptions are kept.
-                    Ok(()) => {
-                        link.reconnect().await;
-                        renewal = Some(renew(uplink, &registration, link));
-                    }
-                    Err(error) => return Ok(ServeEnd::Failed(error)),
+                    self.link.reconnect().await;
+                    renewal = self.renewal();
+                }
+                expired = refused(self.refusal) => return Ok(ServeEnd::Refused { expired }),
+            }
+        }
+    }
+
+    async fn tell(&mut self, event: LinkEvent) -> Result<(), ServeEnd> {
+        self.uplink
+            .events
+            .send(event)
+            .await
+            .map_err(|_| ServeEnd::DriverGone)
+    }
+
+    async fn changed(&mut self, state: &LinkState) -> Result<(), ServeEnd> {
+        match state {
+            LinkState::Connected { .. } => {
+                self.refusal = None;
+                self.beat_at = Instant::now();
+                self.tell(LinkEvent::Connected).await
+            }
+            LinkState::Disconnected => {
+                self.refusal = None;
+                self.tell(LinkEvent::Disconnected).await
+            }
+            LinkState::Refused { expired } => {
+                let deadline = Instant::now() + self.uplink.times.refusal_grace;
+                self.refusal.get_or_insert((deadline, *expired));
+                self.tell(LinkEvent::Disconnected).await
+            }
+        }
+    }
+
+    async fn answered(
+        &mut self,
+        answer: Option<Result<SyncAnswer, LinkError>>,
+    ) -> Result<(), ServeEnd> {
+        let ended = match answer {
+            Some(Ok(SyncAnswer::Desired(message))) => {
+                return self.tell(LinkEvent::Desired(message)).await;
+            }
+            // Not asked for here.
+            Some(Ok(SyncAnswer::Content(_))) => return Ok(()),
+            Some(Ok(SyncAnswer::End(end))) => Ok(end),
+            Some(Err(error)) => Err(error),
+            // Cut short: what came has been passed on, the rest is asked for again.
+            None => Ok(SyncEnd::More),
+        };
+        self.answers = None;
+        self.tell(LinkEvent::SyncEnded(ended)).await
+    }
+
+    async fn reported(
+        &mut self,
+        number: u64,
+        stored: Result<(), LinkError>,
+    ) -> Result<(), ServeEnd> {
+        self.report = None;
+        match stored {
+            Ok(()) => self.tell(LinkEvent::Stored(number)).await,
+            Err(error) => {
+                tracing::warn!(number, error = &error as &dyn std::error::Error, "a status is not known to be stored");
+                self.tell(LinkEvent::NotStored(number)).await
+            }
+        }
+    }
+
+    async fn send(&mut self, wanted: Outgoing) -> Result<(), ServeEnd> {
+        let set = self.uplink.position.borrow().set.clone();
+        match wanted {
+            Outgoing::Sync { rev } => {
+                let request = SyncRequest::Desired {
+                    session: self.uplink.session,
+                    rev,
+                };
+                match self.link.sync(&set, &request).await {
+                    Ok(answers) => self.answers = Some(answers),
+                    Err(error) => self.tell(LinkEvent::SyncEnded(Err(error))).await?,
                 }
             }
-            () = until(refusal.map(|(deadline, _)| deadline)) => {
-                let expired = refusal.is_some_and(|(_, expired)| expired);
-                return Ok(ServeEnd::Refused { expired });
+            Outgoing::Status {
+                number,
+                headers,
+                body,
+            } => {
+                let link = Arc::clone(self.link);
+                self.report = Some(Box::pin(async move {
+                    (number, link.status(&set, headers, body).await)
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Renews the credential once, when its time has come.
+    fn renewal(&self) -> BoxFuture<'static, Result<(), UplinkError>> {
+        let registration = self.uplink.registration.clone();
+        let position = self.uplink.position.clone();
+        let link = Arc::clone(self.link);
+        Box::pin(async move {
+            let Some(membership) = registration.store.current() else {
+                return std::future::pending().await;
+            };
+            registration
+                .renew(&*link, &membership, || position.borrow().set.clone())
+                .await?;
+            Ok(())
+        })
+    }
+
+    async fn beat(&mut self) {
+        self.beat_at = Instant::now() + self.beat_interval();
+        if !matches!(*self.link.state().borrow(), LinkState::Connected { .. }) {
+            // A heartbeat that waits for the bus would tell of a past moment.
+            return;
+        }
+        let position = self.uplink.position.borrow().clone();
+        let (kube_api_healthy, message) = match self.uplink.health.borrow().clone() {
+            KubeHealth::Healthy => (true, None),
+            KubeHealth::Unhealthy(message) => (false, Some(message)),
+        };
+        let beat = Heartbeat {
+            session: self.uplink.session,
+            time: self.uplink.environment.now(),
+            rev: position.rev,
+            kube_api_healthy,
+            message,
+        };
+        match self.link.beat(&position.set, &beat).await {
+            Ok(()) => {
+                self.uplink.metrics.heartbeats.inc();
+            }
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "no heartbeat was sent"
+                );
             }
         }
     }
-}
 
-impl Uplink {
-    async fn tell(&self, event: LinkEvent) -> Result<(), Gone> {
-        self.events.send(event).await.map_err(|_| Gone)
+    /// The time to the next heartbeat: as set, but never further apart than the lease allows.
+    fn beat_interval(&self) -> Duration {
+        let lease = self.uplink.position.borrow().lease_duration_seconds.max(1);
+        let interval = self
+            .uplink
+            .times
+            .heartbeat
+            .min(Duration::from_secs(lease.into()));
+        jittered(&*self.uplink.environment, interval, 0.25)
     }
-}
-
-/// Renews the credential once, when its time has come.
-fn renew<'a>(
-    uplink: &Uplink,
-    registration: &'a crate::registration::Registration,
-    link: &Arc<dyn Link>,
-) -> BoxFuture<'a, Result<(), UplinkError>> {
-    let (store, position, link) = (
-        Arc::clone(&uplink.store),
-        uplink.position.clone(),
-        Arc::clone(link),
-    );
-    Box::pin(async move {
-        match store.current() {
-            Some(membership) => {
-                registration
-                    .renew(&*link, &membership, || position.borrow().set.clone())
-                    .await?;
-                Ok(())
-            }
-            None => std::future::pending().await,
-        }
-    })
-}
-
-async fn beat(uplink: &Uplink, link: &dyn Link) {
-    let connected = matches!(*link.state().borrow(), LinkState::Connected { .. });
-    if !connected {
-        // A heartbeat that waits for the bus would tell of a past moment.
-        return;
-    }
-    let position = uplink.position.borrow().clone();
-    let (kube_api_healthy, message) = match uplink.health.borrow().clone() {
-        KubeHealth::Healthy => (true, None),
-        KubeHealth::Unhealthy(message) => (false, Some(message)),
-    };
-    let beat = Heartbeat {
-        session: uplink.session,
-        time: uplink.now(),
-        rev: position.rev,
-        kube_api_healthy,
-        message,
-    };
-    match link.beat(&position.set, &beat).await {
-        Ok(()) => {
-            uplink.metrics.heartbeats.inc();
-        }
-        Err(error) => tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "no heartbeat was sent"
-        ),
-    }
-}
-
-/// The time to the next heartbeat: as set, but never further apart than the lease allows.
-fn beat_interval(uplink: &Uplink) -> Duration {
-    let lease = Duration::from_secs(u64::from(
-        uplink.position.borrow().lease_duration_seconds.max(1),
-    ));
-    jittered(
-        &*uplink.environment,
-        uplink.times.heartbeat.min(lease),
-        0.25,
-    )
 }
 
 /// The next answer of a catch-up that is under way.
@@ -234,9 +258,13 @@ async fn maybe<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
     }
 }
 
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
+/// Done when a refusal has lasted long enough to count; says whether it is for age.
+async fn refused(refusal: Option<(Instant, bool)>) -> bool {
+    match refusal {
+        Some((deadline, expired)) => {
+            tokio::time::sleep_until(deadline).await;
+            expired
+        }
         None => std::future::pending().await,
     }
 }

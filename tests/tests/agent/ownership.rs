@@ -210,3 +210,58 @@ async fn an_agent_with_an_empty_disk_still_knows_what_it_owns() {
     assert_eq!(data(scene.config_map("a").await.as_ref()), Some("2"));
     scene.agent.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_work_that_the_hub_forgot_by_force_is_evicted_after_its_grace() {
+    let scene = Scene::start().await;
+    scene.hub.publish(vec![
+        change("web", 1, json!([config_map("a", "1")])),
+        change("kept", 1, json!([config_map("b", "1")])),
+    ]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    scene
+        .hub
+        .work("kept", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    let forget = DesiredChange::ForgetWork {
+        name: "web".parse().unwrap(),
+        uid: uid_of("web"),
+    };
+    scene.hub.publish(vec![forget]);
+    super::apply::eventually("the forgetting", || async {
+        scene.agent.metrics().works.get() == 1
+    })
+    .await;
+    assert!(
+        scene.config_map("a").await.is_some(),
+        "forgetting alone removes nothing"
+    );
+
+    // Restarted with short times: the grace period begins with the first look, and ends soon.
+    let Scene {
+        hub,
+        sim,
+        agent,
+        state_dir,
+    } = scene;
+    agent.stop().await.unwrap();
+    let mut given = super::apply::options(&hub, &sim, state_dir.path());
+    given.times.driver.evict = std::time::Duration::from_millis(50);
+    given.times.driver.eviction_grace = jiff::SignedDuration::from_millis(100);
+    let agent = skein_agent::Agent::start(given).await.unwrap();
+    let scene = Scene {
+        hub,
+        sim,
+        agent,
+        state_dir,
+    };
+    scene
+        .until_config_map("a", "evicted", |found| found.is_none())
+        .await;
+    super::apply::eventually("the record to go", || async { records(&scene).await == 1 }).await;
+    assert!(scene.config_map("b").await.is_some());
+    scene.agent.stop().await.unwrap();
+}
