@@ -113,7 +113,7 @@ mod tests {
             Duration::from_millis(750)
         );
         let longest = jittered(&Fixed(u64::MAX), second, 0.25);
-        assert!(longest > Duration::from_millis(1249) && longest < Duration::from_millis(1250));
+        assert!(longest > Duration::from_millis(1249) && longest <= Duration::from_millis(1250));
     }
 
     #[test]

@@ -71,7 +71,15 @@ fn parse(text: &str) -> Option<(i128, Form)> {
     let negative = number.starts_with('-');
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let part = part.get(..part.len().min(18))?;
+    if !whole
+        .bytes()
+        .chain(part.bytes())
+        .all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    // More digits than these are lost in the rounding anyway.
+    let part = &part[..part.len().min(18)];
     let mantissa: i128 = format!("{whole}{part}").parse().ok()?;
     let divisor = 10_i128.pow(u32::try_from(part.len()).ok()?);
     let scaled = mantissa.checked_mul(scale)?;

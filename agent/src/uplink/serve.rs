@@ -150,7 +150,11 @@ impl Serving<'_> {
         match stored {
             Ok(()) => self.tell(LinkEvent::Stored(number)).await,
             Err(error) => {
-                tracing::warn!(number, error = &error as &dyn std::error::Error, "a status is not known to be stored");
+                tracing::warn!(
+                    number,
+                    error = &error as &dyn std::error::Error,
+                    "a status is not known to be stored"
+                );
                 self.tell(LinkEvent::NotStored(number)).await
             }
         }
