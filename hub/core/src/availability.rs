@@ -88,7 +88,7 @@ impl Heartbeats {
             let apart = |said: &Said, at: Timestamp| at.duration_since(said.time).as_secs();
             (apart(before, known.last) - apart(&said, now)).abs() > 1
         });
-        let news = known.disconnected.is_some()
+        let news = !known.fresh
             || clock_moved
             || known
                 .said

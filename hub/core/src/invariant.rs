@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use skein_schema::kind::manifest::Manifest;
 use skein_schema::name::ClusterName;
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
@@ -102,7 +103,7 @@ fn check_kind(world: &World, key: &ObjectKey, resource: &Resource, must: &mut Mu
                 .workload
                 .manifests
                 .iter()
-                .any(|manifest| manifest.has_open_secret());
+                .any(Manifest::has_open_secret);
             must(!open, key, "no Secret lies open");
         }
         Resource::ManagedCluster(_) => {
@@ -180,12 +181,18 @@ fn check_tokens(world: &World, must: &mut Must<'_>) {
 }
 
 fn check_sets(world: &World, must: &mut Must<'_>) {
-    if world.count(KindName::ManagedClusterSet) > 0 {
-        for resource in always_there() {
-            if let Ok(key) = ObjectKey::of(&resource) {
-                must(world.get(&key).is_some(), &key, "it is always there");
-            }
-        }
+    // They are the first objects of a ledger; before all of them are there nothing else is.
+    let wanted: Vec<_> = always_there()
+        .iter()
+        .filter_map(|resource| ObjectKey::of(resource).ok())
+        .collect();
+    let others = world.objects().any(|(key, _)| !wanted.contains(key));
+    for key in &wanted {
+        must(
+            !others || world.get(key).is_some(),
+            key,
+            "it is always there",
+        );
     }
     for (key, resource) in world.iter(KindName::ManagedClusterSet) {
         let Resource::ManagedClusterSet(set) = &**resource else {

@@ -119,12 +119,11 @@ pub fn decide_renew(
     request: &RenewRequest,
     context: &Context<'_>,
 ) -> Result<JoinDecision, Refusal> {
-    let found = match world
+    let found = world
         .get(&ObjectKey::cluster(cluster))
-        .map(|found| &**found)
-    {
-        Some(Resource::ManagedCluster(found)) => found,
-        _ => return Err(shut_out(cluster, "was detached")),
+        .map(|found| &**found);
+    let Some(Resource::ManagedCluster(found)) = found else {
+        return Err(shut_out(cluster, "was detached"));
     };
     let Some(record) = world.cluster(cluster) else {
         return Err(shut_out(cluster, "was detached"));

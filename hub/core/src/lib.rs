@@ -27,6 +27,9 @@ mod nkey;
 mod pack;
 mod stamp;
 
+#[cfg(test)]
+mod scenario;
+
 pub use availability::Heartbeats;
 pub use decide::{Context, Decision, Subject, decide};
 pub use join::{Grant, JoinDecision, JoinVerdict, decide_join, decide_renew};

@@ -33,14 +33,24 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
+/// A public user key for tests; another one for each number.
+#[cfg(test)]
+pub(crate) fn user_key(number: u8) -> String {
+    let mut bytes = vec![USER];
+    bytes.extend([number; 32]);
+    bytes.extend(crc16(&bytes).to_le_bytes());
+    BASE32_NOPAD.encode(&bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_user_key;
+    use super::{is_user_key, user_key};
 
     #[test]
     fn a_user_key_and_nothing_else_passes() {
         let key = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
         assert!(is_user_key(key));
+        assert!(is_user_key(&user_key(7)));
         assert!(!is_user_key(&key.replace("UDXU", "UDXV")), "checksum");
         assert!(!is_user_key(&key[..55]), "length");
         for other in [

@@ -242,3 +242,6 @@ impl ClusterObservation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

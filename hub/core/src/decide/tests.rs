@@ -1,1 +1,9 @@
-//! A first walk through the whole: everything else has its own tests.
+//! Given, when, then: each command accepted, refused, and sent twice.
+
+mod admit;
+mod apply;
+mod clusters;
+mod delete;
+mod once;
+mod tokens;
+mod works;

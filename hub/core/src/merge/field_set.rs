@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::path::{Path, Segment, keyed_list};
 
-/// A set of places in an object. A node without children is a leaf: it is owned with all that is
-/// below it.
+/// A set of places in an object. A node without children is a leaf: a value, a list as a whole, or
+/// an object that was empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldSet(BTreeMap<Segment, Self>);
 
@@ -26,8 +26,8 @@ impl FieldSet {
                     let segment = Segment::Field(name.clone());
                     path.push(segment.clone());
                     // An empty list of keyed entries says nothing about anybody's entries.
-                    let says_nothing = member.as_array().is_some_and(Vec::is_empty)
-                        && keyed_list(path.iter()).is_some();
+                    let says_nothing =
+                        member.as_array().is_some_and(Vec::is_empty) && keyed_list(path).is_some();
                     if !says_nothing {
                         children.insert(segment, Self::below(member, path));
                     }
@@ -35,7 +35,7 @@ impl FieldSet {
                 }
             }
             Value::Array(list) => {
-                if let Some(field) = keyed_list(path.iter()) {
+                if let Some(field) = keyed_list(path) {
                     let keys = list.iter().filter_map(|entry| entry.get(field)?.as_str());
                     children
                         .extend(keys.map(|key| (Segment::Entry(key.to_owned()), Self::default())));
@@ -68,16 +68,12 @@ impl FieldSet {
         leaves
     }
 
-    /// True if the place, or something above it that is owned as a whole, or something below it
-    /// is in the set.
+    /// True if the place, or something below it, is in the set.
     #[must_use]
     pub fn has(&self, path: &[Segment]) -> bool {
         match path.split_first() {
             None => true,
-            Some((segment, rest)) => self
-                .0
-                .get(segment)
-                .is_some_and(|child| child.is_leaf() || child.has(rest)),
+            Some((segment, rest)) => self.0.get(segment).is_some_and(|child| child.has(rest)),
         }
     }
 

@@ -18,12 +18,10 @@ pub type Path = Vec<Segment>;
 const KEYED_LISTS: &[(&[&str], &str)] = &[(&["spec", "taints"], "key")];
 
 /// The identifying field of the list at `path`, if it has one.
-pub(super) fn keyed_list<'a>(
-    path: impl Iterator<Item = &'a Segment> + Clone,
-) -> Option<&'static str> {
+pub(super) fn keyed_list(path: &[Segment]) -> Option<&'static str> {
     KEYED_LISTS
         .iter()
-        .find(|(list, _)| path.clone().map(Segment::name).eq(list.iter().copied()))
+        .find(|(list, _)| path.iter().map(Segment::name).eq(list.iter().copied()))
         .map(|(_, field)| *field)
 }
 
@@ -50,7 +48,7 @@ pub(super) fn get<'a>(root: &'a Value, path: &[Segment]) -> Option<&'a Value> {
         value = match segment {
             Segment::Field(name) => value.get(name)?,
             Segment::Entry(key) => {
-                let field = keyed_list(path[..depth].iter())?;
+                let field = keyed_list(&path[..depth])?;
                 let list = value.as_array()?;
                 &list[position(list, field, key)?]
             }
@@ -81,7 +79,7 @@ fn remove_below(value: &mut Value, path: &[Segment], depth: usize) {
         }
         (Some(Segment::Entry(key)), Value::Array(list)) => {
             // An entry is owned as a whole.
-            if let Some(field) = keyed_list(path[..depth].iter())
+            if let Some(field) = keyed_list(&path[..depth])
                 && let Some(index) = position(list, field, key)
             {
                 list.remove(index);
@@ -119,8 +117,8 @@ fn overlay_below(target: &mut Value, written: &Value, path: &mut Path) {
                 path.pop();
             }
         }
-        (Value::Array(target), Value::Array(written)) if keyed_list(path.iter()).is_some() => {
-            let field = keyed_list(path.iter()).unwrap_or_default();
+        (Value::Array(target), Value::Array(written)) if keyed_list(path).is_some() => {
+            let field = keyed_list(path).unwrap_or_default();
             for entry in written {
                 let key = entry.get(field).and_then(Value::as_str).unwrap_or_default();
                 match position(target, field, key) {

@@ -1,0 +1,105 @@
+//! Accept and deny.
+
+use skein_schema::code::Code;
+use skein_schema::command::Change;
+use skein_schema::name::ClusterName;
+
+use crate::join::JoinVerdict;
+use crate::scenario::*;
+
+#[test]
+fn accepting_lets_the_waiting_agent_in() {
+    let mut hub = Scenario::new();
+    hub.run(&skein_schema::command::Command::CreateToken(grant(
+        "t", 100,
+    )))
+    .unwrap();
+    hub.join("t", "c1", 1).unwrap();
+    let before = hub.world.sequence();
+    let done = hub.run(&accept("c1")).unwrap();
+    assert_eq!(done.change, Change::Accepted);
+    assert_eq!(
+        hub.events_after(before),
+        ["cluster.accepted.v1", "resource.applied.v1"]
+    );
+    assert!(hub.cluster("c1").spec.hub_accepts_client);
+    let record = hub.world.cluster(&ClusterName::new("c1").unwrap()).unwrap();
+    assert_eq!(record.keys.as_ref().unwrap().nkey, keys(1).nkey);
+    assert!(record.pending.is_none());
+    assert!(matches!(
+        hub.join("t", "c1", 1).unwrap(),
+        JoinVerdict::Issue(_)
+    ));
+}
+
+#[test]
+fn accepting_twice_changes_nothing() {
+    let mut hub = Scenario::new().with(cluster_document("c1"));
+    hub.run(&accept("c1")).unwrap();
+    let again = hub.run(&accept("c1")).unwrap();
+    assert_eq!(again.change, Change::Unchanged);
+    assert!(again.is_empty());
+}
+
+#[test]
+fn what_is_not_there_or_is_leaving_is_not_accepted() {
+    let mut hub = Scenario::new().with_cluster("c1", 1);
+    assert_eq!(code(hub.run(&accept("c9"))), Code::NotFound);
+    assert_eq!(code(hub.run(&deny("c9"))), Code::NotFound);
+    hub.run(&apply(work_document("c1", "web", &[config_map("a", "")])))
+        .unwrap();
+    hub.run(&delete(cluster_key("c1"))).unwrap();
+    assert_eq!(code(hub.run(&accept("c1"))), Code::BeingDeleted);
+}
+
+#[test]
+fn denying_ends_the_credential() {
+    let mut hub = Scenario::new().with_cluster("c1", 1);
+    let before = hub.world.sequence();
+    let done = hub.run(&deny("c1")).unwrap();
+    assert_eq!(done.change, Change::Denied);
+    assert_eq!(
+        hub.events_after(before),
+        ["cluster.denied.v1", "credential.revoked.v1"]
+    );
+    assert_eq!(hub.world.revocations().get(&keys(1).nkey), Some(&hub.now));
+    assert_eq!(
+        hub.condition(&cluster_key("c1"), "HubAcceptedManagedCluster")
+            .as_deref(),
+        Some("False/HubClusterAdminDenied")
+    );
+    let again = hub.run(&deny("c1")).unwrap();
+    assert_eq!(again.change, Change::Unchanged);
+    assert!(again.is_empty());
+    assert_eq!(code(hub.join("auto", "c1", 1)), Code::ClusterDenied);
+    let request = hub.id();
+    assert_eq!(code(hub.renew("c1", request, 1)), Code::ClusterDenied);
+}
+
+#[test]
+fn who_waits_can_be_denied_and_accepted_later() {
+    let mut hub = Scenario::new();
+    hub.run(&skein_schema::command::Command::CreateToken(grant(
+        "t", 100,
+    )))
+    .unwrap();
+    hub.join("t", "c1", 1).unwrap();
+    hub.run(&deny("c1")).unwrap();
+    assert_eq!(code(hub.join("t", "c1", 1)), Code::ClusterDenied);
+    hub.run(&accept("c1")).unwrap();
+    assert!(matches!(
+        hub.join("t", "c1", 1).unwrap(),
+        JoinVerdict::Issue(_)
+    ));
+}
+
+#[test]
+fn a_fresh_cluster_is_unreachable_until_it_beats() {
+    let hub = Scenario::new().with(cluster_document("c1"));
+    let taints = &hub.cluster("c1").spec.taints;
+    assert_eq!(taints.len(), 1);
+    assert_eq!(
+        taints[0].key,
+        "cluster.open-cluster-management.io/unreachable"
+    );
+}
