@@ -36,7 +36,7 @@ mod object;
 mod options;
 mod patch;
 pub mod program;
-mod random;
+pub(crate) mod random;
 mod registry;
 mod request;
 mod schema;
