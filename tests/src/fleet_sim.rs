@@ -250,6 +250,7 @@ impl Fleet {
             return Err(Broken("the hub is not up at the end".to_owned()));
         };
         self.truth.rests(hub, &self.bus, &self.agents)?;
+        self.summary.conflicts += hub.conflicts;
         for (command, answers) in &self.answers {
             self.truth.answered_once(*command, answers, true)?;
         }

@@ -21,7 +21,7 @@ const WORKS_PER_PART: usize = 2;
 /// Messages in one answer to an agent that catches up.
 const PAGE: usize = 3;
 /// An agent that is further behind gets the whole state.
-const RECENT: usize = 6;
+const RECENT: usize = 32;
 
 /// How far a cluster's messages have come.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ struct Line {
     set: SetName,
     rev: u64,
     sequence: u64,
+    /// The newest messages on this set's subject that this hub knows of, oldest first.
+    recent: VecDeque<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -228,7 +230,15 @@ impl Dispatch {
 
     fn store(&mut self, bus: &mut Bus, message: Desired) -> Desired {
         let cluster = &message.header.cluster;
-        self.lines.insert(cluster.clone(), Line::of(&message));
+        let mut line = Line::of(&message);
+        if let Some(old) = self.lines.remove(cluster)
+            && old.set == line.set
+        {
+            let start = (old.recent.len() + 1).saturating_sub(RECENT);
+            let recent = old.recent.into_iter().skip(start);
+            line.recent = recent.chain(line.recent).collect();
+        }
+        self.lines.insert(cluster.clone(), line);
         let stored = bus.desired.entry(cluster.clone()).or_default();
         stored.push(message.clone());
         message
@@ -241,6 +251,7 @@ impl Line {
             set: message.set.clone(),
             rev: message.header.rev,
             sequence: message.header.sequence,
+            recent: VecDeque::from([message.header.rev]),
         }
     }
 }
@@ -248,19 +259,15 @@ impl Line {
 /// Stored messages behind `rev`, on the subject that the cluster has now.
 fn replay(bus: &Bus, cluster: &ClusterName, line: &Line, rev: u64) -> Option<(Vec<Desired>, bool)> {
     let stored = bus.desired.get(cluster)?;
-    let on_subject: Vec<_> = stored
-        .iter()
-        .filter(|message| message.set == line.set)
-        .collect();
-    let recent = on_subject.len().saturating_sub(RECENT);
-    let known = on_subject[recent..]
-        .iter()
-        .position(|message| message.header.rev == rev)?;
-    let from = recent + known + 1;
-    let page: Vec<_> = on_subject[from..]
-        .iter()
+    if !line.recent.contains(&rev) {
+        return None;
+    }
+    let on_subject = stored.iter().filter(|message| message.set == line.set);
+    let page: Vec<_> = on_subject
+        .skip_while(|message| message.header.rev != rev)
+        .skip(1)
         .take(PAGE)
-        .map(|message| (*message).clone())
+        .cloned()
         .collect();
     let mut last = rev;
     for message in &page {

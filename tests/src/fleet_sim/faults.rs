@@ -1,6 +1,6 @@
 //! Crashes, starts, cuts and snapshots.
 
-use super::hub::Hub;
+use super::hub::{Call, Hub};
 use super::{Broken, Fleet, Happening};
 
 /// Milliseconds between two signs of life of an agent.
@@ -59,8 +59,16 @@ impl Fleet {
         let Some(mut zombie) = self.zombie.take() else {
             return Ok(());
         };
+        // It does not know that it was given up, and takes another command.
+        let places: Vec<_> = self.bus.commands.keys().copied().collect();
+        if !places.is_empty() {
+            let place = places[self.dice.place(places.len())];
+            let queued = self.bus.commands[&place].clone();
+            zombie.call(Call::Command { place, queued }, self.now);
+        }
         let before = self.bus.ledger.last();
         let sent = zombie.flush(&mut self.bus, usize::MAX, self.now)?;
+        self.summary.conflicts += zombie.conflicts;
         let after = self.bus.ledger.last();
         self.step(|| format!("the old hub writes {} records", after - before));
         self.truth.follow(&self.bus.ledger)?;
