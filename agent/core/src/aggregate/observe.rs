@@ -71,7 +71,7 @@ pub fn after_observe(
             meta.resource.is_empty() || meta.version.is_empty() || meta.name.is_empty();
         match seen.get(&meta.ordinal) {
             _ if incomplete => {
-                let (reason, message) = ("IncompletedResourceMeta", "Resource meta is incompleted");
+                let (reason, message) = ("IncompleteResourceMeta", "Resource meta is incompleted");
                 unread(entry, "Unknown", reason, message, generation, now);
             }
             None => {}

@@ -1,0 +1,140 @@
+//! The Common Expression Language, as condition rules use it.
+//!
+//! An expression is a user's text and runs on the cluster of somebody else, so nothing about it may
+//! be without limit: its length, how deep it is nested, and how many steps it takes are bounded,
+//! and each bound is an error like any other. The Rust crates for the language abort the process on
+//! nested input, do not know optional values and check no types; this is a small interpreter that
+//! does, with the functions that OCM gives to its rules.
+
+mod ast;
+mod check;
+mod evaluate;
+mod functions;
+mod lexer;
+mod parse;
+mod value;
+
+pub use functions::{network::Cidr, quantity::Quantity, url::Url};
+pub use value::{Key, Value};
+
+use std::collections::BTreeMap;
+
+/// Longest expression in bytes.
+pub const MAX_LENGTH: usize = 16 * 1024;
+/// How many levels of operators and calls an expression may have.
+pub const MAX_DEPTH: usize = 200;
+/// How many brackets may stand in each other.
+pub const MAX_NESTING: usize = 60;
+/// How many steps one evaluation may take.
+pub const MAX_STEPS: u64 = 500_000;
+
+/// An expression that was read and whose types fit.
+#[derive(Debug, Clone)]
+pub struct Program {
+    root: ast::Expr,
+}
+
+/// What a variable is known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VariableType {
+    /// Anything.
+    Dyn,
+    /// A truth value.
+    Bool,
+}
+
+/// An expression that cannot be read, or whose types cannot fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ERROR: <input>:{line}:{column}: {problem}")]
+pub struct CompileError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// An expression that does not fit its data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluateError {
+    /// An object or map does not have the key.
+    #[error("no such key: {0}")]
+    NoSuchKey(String),
+    /// A function or operator does not exist for these values.
+    #[error("no such overload")]
+    NoSuchOverload,
+    /// An index behind the end or before the beginning of a list or text.
+    #[error("index out of bounds: {0}")]
+    OutOfBounds(i64),
+    /// A number leaves its range.
+    #[error("{0}")]
+    Arithmetic(&'static str),
+    /// A text cannot be read as what it is to be.
+    #[error("{0}")]
+    Conversion(String),
+    /// The optional value is none.
+    #[error("optional.none() dereference")]
+    None,
+    /// It took too many steps.
+    #[error("operation cancelled: actual cost limit exceeded")]
+    Cost,
+}
+
+impl Program {
+    /// Reads an expression. `variables` are those it may use.
+    ///
+    /// # Errors
+    /// When it is too long or nested too deep, is no expression, or uses variables, functions or
+    /// combinations of types that do not exist.
+    pub fn compile(
+        text: &str,
+        variables: &BTreeMap<&str, VariableType>,
+    ) -> Result<Self, CompileError> {
+        let problem = |at: usize, problem: String| locate(text, at, problem);
+        if text.len() > MAX_LENGTH {
+            return Err(problem(
+                0,
+                format!("the expression is longer than {MAX_LENGTH} bytes"),
+            ));
+        }
+        let root = parse::parse(text).map_err(|error| problem(error.at, error.problem))?;
+        check::check(&root, variables).map_err(|error| problem(error.at, error.problem))?;
+        Ok(Self { root })
+    }
+
+    /// Evaluates the expression.
+    ///
+    /// # Errors
+    /// When it does not fit the data or takes more than [`MAX_STEPS`].
+    pub fn evaluate(&self, variables: &BTreeMap<&str, Value>) -> Result<Value, EvaluateError> {
+        evaluate::evaluate(&self.root, variables)
+    }
+}
+
+/// A problem at a byte of an expression.
+#[derive(Debug)]
+struct Problem {
+    at: usize,
+    problem: String,
+}
+
+fn locate(text: &str, at: usize, problem: String) -> CompileError {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    CompileError {
+        line,
+        column,
+        problem,
+    }
+}
+
+#[cfg(test)]
+mod tests;

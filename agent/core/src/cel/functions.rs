@@ -1,0 +1,52 @@
+//! The functions that rules may call: those of the language, and those that OCM adds to it.
+
+pub(super) mod format;
+mod lists;
+pub(super) mod network;
+mod optional;
+pub(super) mod quantity;
+mod standard;
+mod strings;
+pub(super) mod time;
+pub(super) mod url;
+mod versions;
+
+use super::EvaluateError;
+use super::value::Value;
+
+type Result<T> = std::result::Result<T, EvaluateError>;
+
+/// Longest text that a function makes, in bytes.
+const MAX_TEXT: usize = 1 << 20;
+
+/// One group of functions: nothing if it does not have one for these values.
+type Group = fn(&str, Option<&Value>, &[Value]) -> Option<Result<Value>>;
+
+const GROUPS: &[Group] = &[
+    standard::call,
+    strings::call,
+    lists::call,
+    time::call,
+    optional::call,
+    quantity::call,
+    network::call,
+    url::call,
+    versions::call,
+    format::call,
+];
+
+/// Calls a function. The name of one that belongs to a group has the group's before a dot.
+pub(super) fn call(name: &str, target: Option<&Value>, arguments: &[Value]) -> Result<Value> {
+    let found = GROUPS
+        .iter()
+        .find_map(|group| group(name, target, arguments));
+    found.unwrap_or(Err(EvaluateError::NoSuchOverload))
+}
+
+fn conversion(text: impl Into<String>) -> EvaluateError {
+    EvaluateError::Conversion(text.into())
+}
+
+fn int(value: usize) -> Value {
+    Value::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,75 @@
+//! Functions on lists.
+
+use super::Result;
+use super::strings::found;
+use crate::cel::EvaluateError;
+use crate::cel::value::Value;
+use jiff::SignedDuration;
+use std::cmp::Ordering;
+
+pub(super) fn call(
+    name: &str,
+    target: Option<&Value>,
+    arguments: &[Value],
+) -> Option<Result<Value>> {
+    let Some(Value::List(items)) = target else {
+        return None;
+    };
+    Some(match (name, arguments) {
+        ("indexOf", [value]) => Ok(found(items.iter().position(|item| item.equals(value)))),
+        ("lastIndexOf", [value]) => Ok(found(items.iter().rposition(|item| item.equals(value)))),
+        ("isSorted", []) => sorted(items).map(Value::Bool),
+        ("min", []) => extreme(items, Ordering::Less, "min"),
+        ("max", []) => extreme(items, Ordering::Greater, "max"),
+        ("sum", []) => sum(items),
+        _ => return None,
+    })
+}
+
+fn sorted(items: &[Value]) -> Result<bool> {
+    for pair in items.windows(2) {
+        if pair[0].compare(&pair[1])? == Ordering::Greater {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn extreme(items: &[Value], wanted: Ordering, name: &str) -> Result<Value> {
+    let (first, rest) = items
+        .split_first()
+        .ok_or_else(|| EvaluateError::Conversion(format!("{name} called on empty list")))?;
+    let mut best = first;
+    for item in rest {
+        if item.compare(best)? == wanted {
+            best = item;
+        }
+    }
+    Ok(best.clone())
+}
+
+/// The sum of numbers of one kind, or of spans of time; 0 for an empty list.
+fn sum(items: &[Value]) -> Result<Value> {
+    let overflow = || EvaluateError::Arithmetic("integer overflow");
+    let mut sum: Option<Value> = None;
+    for item in items {
+        sum = Some(match (sum, item) {
+            (None, Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::Duration(_)) => {
+                item.clone()
+            }
+            (Some(Value::Int(a)), Value::Int(b)) => {
+                Value::Int(a.checked_add(*b).ok_or_else(overflow)?)
+            }
+            (Some(Value::Uint(a)), Value::Uint(b)) => {
+                Value::Uint(a.checked_add(*b).ok_or_else(overflow)?)
+            }
+            (Some(Value::Double(a)), Value::Double(b)) => Value::Double(a + b),
+            (Some(Value::Duration(a)), Value::Duration(b)) => {
+                let sum: SignedDuration = a.checked_add(*b).ok_or_else(overflow)?;
+                Value::Duration(sum)
+            }
+            _ => return Err(EvaluateError::NoSuchOverload),
+        });
+    }
+    Ok(sum.unwrap_or(Value::Int(0)))
+}

@@ -1,0 +1,33 @@
+//! Optional values.
+
+use super::Result;
+use crate::cel::EvaluateError;
+use crate::cel::value::Value;
+
+pub(super) fn call(
+    name: &str,
+    target: Option<&Value>,
+    arguments: &[Value],
+) -> Option<Result<Value>> {
+    let optional = match (name, target, arguments) {
+        ("optional.none", None, []) => return Some(Ok(Value::Optional(None))),
+        ("optional.of", None, [value]) => return Some(Ok(Value::some(value.clone()))),
+        ("optional.ofNonZeroValue", None, [value]) => {
+            let value = (!value.is_zero()).then(|| Box::new(value.clone()));
+            return Some(Ok(Value::Optional(value)));
+        }
+        (_, Some(Value::Optional(optional)), _) => optional,
+        _ => return None,
+    };
+    Some(match (name, arguments) {
+        ("hasValue", []) => Ok(Value::Bool(optional.is_some())),
+        ("value", []) => optional.as_deref().cloned().ok_or(EvaluateError::None),
+        ("orValue", [other]) => Ok(optional.as_deref().unwrap_or(other).clone()),
+        ("or", [other @ Value::Optional(_)]) => Ok(if optional.is_some() {
+            Value::Optional(optional.clone())
+        } else {
+            other.clone()
+        }),
+        _ => return None,
+    })
+}

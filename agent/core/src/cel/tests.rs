@@ -1,0 +1,297 @@
+use super::*;
+use serde_json::json;
+
+fn run(text: &str) -> Result<String, String> {
+    let object = json!({
+        "n": 5, "f": 2.5, "s": "text", "nil": null, "yes": true,
+        "list": [3, 1, 2], "map": {"x": 1, "y": 2},
+        "items": [{"name": "a", "ready": true}, {"name": "b"}],
+    });
+    let types = BTreeMap::from([("object", VariableType::Dyn)]);
+    let values = BTreeMap::from([("object", Value::from(&object))]);
+    let program = Program::compile(text, &types).map_err(|error| error.to_string())?;
+    program
+        .evaluate(&values)
+        .map(|value| show(&value))
+        .map_err(|error| error.to_string())
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Uint(value) => format!("{value}u"),
+        Value::Double(value) => format!("{value:?}"),
+        Value::String(text) => text.to_string(),
+        Value::List(items) => {
+            format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(","))
+        }
+        Value::Optional(None) => "none".into(),
+        Value::Optional(Some(value)) => format!("some({})", show(value)),
+        other => other.type_name().into(),
+    }
+}
+
+#[test]
+fn values() {
+    for (text, result) in [
+        ("1 + 2 * 3 - 4", "3"),
+        ("-(-7) % 4", "3"),
+        ("7 / 2", "3"),
+        ("7.0 / 2.0", "3.5"),
+        ("0x1F", "31"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        ("'a' + \"b\" + r'\\n' + '\\u0041'", "ab\\nA"),
+        ("'''a\nb'''.size()", "3"),
+        ("b'\\xff'.size()", "1"),
+        ("!true || 2 > 1 && object.yes", "true"),
+        ("object.n == 5.0 && object.n < 5.5", "true"),
+        ("object.missing == 1 || true", "true"),
+        (
+            "object.n in [1, 5] && 'x' in object.map && !(9 in object.list)",
+            "true",
+        ),
+        ("object.list[1]", "1"),
+        ("object['s']", "text"),
+        ("{'a': 1, 'b': 2}.b", "2"),
+        ("has(object.nil) && !has(object.nope)", "true"),
+        ("object.?nope.?deep", "none"),
+        ("object.?n", "some(5)"),
+        ("object[?'nope'].orValue(3)", "3"),
+        ("object.list[?9].hasValue()", "false"),
+        ("[?object.?nope, 1]", "[1]"),
+        ("object.?n.optMap(v, v + 1)", "some(6)"),
+        ("object.items.exists(i, i.ready)", "true"),
+        ("object.items.filter(i, has(i.ready)).map(i, i.name)", "[a]"),
+        ("object.items.map(i, has(i.ready), i.name)", "[a]"),
+        ("object.map.all(k, k in ['x', 'y'])", "true"),
+        ("object.list.exists_one(i, i > 2)", "true"),
+        ("object.yes ? 'y' : 'n'", "y"),
+        ("type(1) == int && type(object.f) == double", "true"),
+        ("int('12') + int(3.9)", "15"),
+        ("string(2.5) + string(1e21) + string(7u)", "2.51e+217"),
+        ("'hällo'.substring(1, 3) + 'abc'.charAt(2)", "älc"),
+        ("'a,b,c'.split(',', 2)", "[a,b,c]"),
+        ("'a-b-a'.replace('a', 'x', 1)", "x-b-a"),
+        ("'abcabc'.lastIndexOf('b') + 'abc'.indexOf('z')", "3"),
+        ("['a', 'b'].join('-') + ' X '.trim().lowerAscii()", "a-bx"),
+        ("'a1b22'.findAll('[0-9]+')", "[1,22]"),
+        (
+            "object.list.sum() + object.list.max() - object.list.min()",
+            "8",
+        ),
+        ("[1, 2, 2].lastIndexOf(2)", "2"),
+        ("[1, 2].isSorted() && !object.list.isSorted()", "true"),
+        ("duration('1h30m').getMinutes()", "90"),
+        ("string(duration('-1.5s'))", "-1.5s"),
+        ("timestamp('2026-02-03T04:05:06Z').getMonth()", "1"),
+        ("timestamp('2026-02-03T04:05:06Z').getHours('+01:30')", "5"),
+        (
+            "timestamp('2026-01-02T00:00:00Z') - timestamp('2026-01-01T00:00:00Z') == duration('24h')",
+            "true",
+        ),
+        ("quantity('1Gi').isGreaterThan(quantity('1G'))", "true"),
+        ("quantity('1500m').add(1).compareTo(quantity('2.5'))", "0"),
+        ("isQuantity('1gb')", "false"),
+        (
+            "ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.2.3.4')",
+            "true",
+        ),
+        ("isIP('::ffff:1.2.3.4') || isCIDR('10.0.0.0/33')", "false"),
+        ("string(cidr('10.1.2.3/8').masked())", "10.0.0.0/8"),
+        (
+            "url('https://u@h.example.com:8443/p%20q?a=1&a=2').getHostname()",
+            "h.example.com",
+        ),
+        ("url('https://h:1/p?a=1&a=2').getQuery()['a']", "[1,2]"),
+        (
+            "semver('1.4.2').isLessThan(semver('1.10.0')) && !isSemver('v1.0')",
+            "true",
+        ),
+        (
+            "format.dns1123Label().validate('Bad Name').hasValue()",
+            "true",
+        ),
+        (
+            "format.named('uuid').hasValue() && !format.named('nope').hasValue()",
+            "true",
+        ),
+        ("// a comment\n1", "1"),
+    ] {
+        assert_eq!(run(text).as_deref(), Ok(result), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_evaluated() {
+    for (text, error) in [
+        ("object.missing", "no such key: missing"),
+        ("object.list[-1]", "index out of bounds: -1"),
+        ("9223372036854775807 + 1", "integer overflow"),
+        ("1 / 0", "divide by zero"),
+        ("object.n + object.f", "no such overload"),
+        ("object.s && true", "no such overload"),
+        ("object.items.exists(i, i.nope)", "no such key: nope"),
+        (
+            "duration('1x')",
+            "type conversion error from 'string' to 'google.protobuf.Duration'",
+        ),
+        ("optional.none().value()", "optional.none() dereference"),
+        ("{'a': 1, 'a': 2}", "Failed with repeated key: a"),
+    ] {
+        assert_eq!(run(text).unwrap_err(), error, "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled() {
+    for (text, error) in [
+        (
+            "1 < 2.0",
+            "1:3: found no matching overload for '_<_' applied to '(int, double)'",
+        ),
+        (
+            "5 == 5u",
+            "1:3: found no matching overload for '_==_' applied to '(int, uint)'",
+        ),
+        (
+            "null == false",
+            "1:6: found no matching overload for '_==_' applied to '(null, bool)'",
+        ),
+        (
+            "[1] == [1.0]",
+            "1:5: found no matching overload for '_==_' applied to '(list(int), list(double))'",
+        ),
+        (
+            "'a' - 'b'",
+            "1:5: found no matching overload for '_-_' applied to '(string, string)'",
+        ),
+        (
+            "nope",
+            "1:1: undeclared reference to 'nope' (in container '')",
+        ),
+        (
+            "true || nofunc(1)",
+            "1:9: undeclared reference to 'nofunc' (in container '')",
+        ),
+        (
+            "semver('1.0.0', true)",
+            "1:1: found no matching overload for 'semver' applied to '(string, bool)'",
+        ),
+        (
+            "sets.contains([1], [1])",
+            "1:1: undeclared reference to 'sets' (in container '')",
+        ),
+        (
+            "(true",
+            "1:6: Syntax error: mismatched input '<EOF>' expecting )",
+        ),
+        (
+            "true)",
+            "1:5: Syntax error: mismatched input ')' expecting <EOF>",
+        ),
+        (
+            "true; false",
+            "1:5: Syntax error: token recognition error at: ';'",
+        ),
+        ("'open", "1:1: Syntax error: unterminated string"),
+        (
+            "",
+            "1:1: Syntax error: mismatched input '<EOF>' expecting an expression",
+        ),
+        (
+            "object.\nstatus +",
+            "2:9: Syntax error: mismatched input '<EOF>' expecting an expression",
+        ),
+        ("package", "1:1: Syntax error: reserved identifier: package"),
+        ("has(object)", "1:1: invalid argument to has() macro"),
+    ] {
+        assert_eq!(
+            run(text).unwrap_err(),
+            format!("ERROR: <input>:{error}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn hostile_expressions_end() {
+    let nested = |open: &str, close: &str, levels| {
+        format!("{}1{}", open.repeat(levels), close.repeat(levels))
+    };
+    for (text, error) in [
+        (
+            nested("(", ")", 5000),
+            "expression recursion limit exceeded",
+        ),
+        (
+            nested("[", "]", 5000),
+            "expression recursion limit exceeded",
+        ),
+        (
+            nested("{1: ", "}", 3000),
+            "expression recursion limit exceeded",
+        ),
+        (
+            nested("size(", ")", 2000),
+            "expression recursion limit exceeded",
+        ),
+        (
+            nested("true ? 1 : (", ")", 1000),
+            "expression recursion limit exceeded",
+        ),
+        (
+            format!("1{}", " + 1".repeat(2000)),
+            "expression recursion limit exceeded",
+        ),
+        (
+            format!("object{}", ".a".repeat(4000)),
+            "expression recursion limit exceeded",
+        ),
+        (format!("{}true", "!".repeat(15_000)), "result"),
+        ("1".repeat(20_000), "longer than 16384 bytes"),
+        (
+            "[1,2,3,4,5,6,7,8,9,10].all(a, ".repeat(8) + "true" + &")".repeat(8),
+            "cost limit exceeded",
+        ),
+        (
+            "['x'].map(a, a + a)".to_owned() + &".map(a, a + a)".repeat(60),
+            "cost limit exceeded",
+        ),
+        (
+            "'aaaa'".to_owned() + &".replace('a', 'aaaaaaaaaaaaaaaa')".repeat(12),
+            "cost limit exceeded",
+        ),
+    ] {
+        let told = run(&text);
+        let short = text.get(..40).unwrap_or(&text);
+        match error {
+            "result" => assert!(told.is_ok(), "{short}: {told:?}"),
+            error => assert!(
+                told.as_ref().is_err_and(|e| e.contains(error)),
+                "{short}: {told:?}"
+            ),
+        }
+    }
+    let chain = format!("{}true", "false || ".repeat(1500));
+    assert_eq!(
+        run(&chain).as_deref(),
+        Ok("true"),
+        "long chains are not deep"
+    );
+}
+
+proptest::proptest! {
+    /// Noise made of the language's own pieces never panics.
+    #[test]
+    fn noise_is_an_error_or_a_value(pieces in proptest::collection::vec(0usize..40, 0..30)) {
+        const PIECES: [&str; 40] = [
+            "object", ".", "n", "?", "[", "]", "(", ")", "{", "}", ",", ":", "+", "-", "*", "/", "%", "!", "==",
+            "<", "&&", "||", "in", "'s'", "1", "2.5", "3u", "null", "true", "has", "size", "map", "exists", "x",
+            " ", "\n", "orValue", "quantity", "'1Gi'", "b'\\xff'",
+        ];
+        let text: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+        let _told = run(&text);
+    }
+}
