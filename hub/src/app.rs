@@ -2,10 +2,12 @@
 //! together.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -13,7 +15,7 @@ use jiff::Timestamp;
 use skein_nats::accounts::Role;
 use skein_nats::connect::{Credentials, Settings, Tls, connect};
 use skein_nats::operator::OperatorStore;
-use skein_nats::topology;
+use skein_nats::topology::{self, TopologyError};
 use skein_schema::name::HubName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +30,9 @@ use crate::task::Tasks;
 mod parts;
 
 use parts::{Bus, Parts, Place};
+
+/// How long a bus that was just started is waited for.
+const STREAMS_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Parses `arguments`, runs the hub, prints what went wrong, and answers the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -76,6 +81,7 @@ fn log(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("--log {:?} is not a filter", arguments.log))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => builder.init(),
@@ -185,7 +191,7 @@ async fn run_hub(
     place: Place,
     ready: impl FnOnce(SocketAddr) -> serde_json::Value,
 ) -> anyhow::Result<()> {
-    let made = topology::ensure(&bus.hub, bus.replicas).await?;
+    let made = ensure_streams(&bus).await?;
     if !made.is_empty() {
         tracing::info!(streams = made.join(", "), "streams made");
     }
@@ -216,6 +222,24 @@ async fn run_hub(
         connection.close().await;
     }
     Ok(outcome?)
+}
+
+/// Makes what streams are missing. A bus of several servers that was just started has no leader for
+/// its streams yet: it is given time to choose one.
+#[expect(clippy::disallowed_methods, reason = "a back-off with a deadline")]
+async fn ensure_streams(bus: &Bus) -> Result<Vec<String>, TopologyError> {
+    let deadline = tokio::time::Instant::now() + STREAMS_PATIENCE;
+    loop {
+        match topology::ensure(&bus.hub, bus.replicas).await {
+            Err(error @ TopologyError::JetStream { .. })
+                if tokio::time::Instant::now() < deadline =>
+            {
+                tracing::warn!(%error, "the bus cannot keep streams yet, trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Says on stdout, in one line of JSON, that the hub serves: it has read the ledger, and where it

@@ -132,21 +132,39 @@ impl Stage {
         command
     }
 
+    /// Starts a nats-server that is not supervised by a hub.
+    ///
+    /// # Errors
+    /// When there is none, or it does not start.
+    pub fn start_server(&mut self, name: &str, arguments: &[&str]) -> Outcome<()> {
+        let binary = skein_nats::embedded::find_binary(None)
+            .map_err(|e| Failure::because("find nats-server", &e))?;
+        self.spawn(name, Command::new(binary.path), arguments)
+    }
+
     /// Starts a program that stays; its output goes to a log of that name.
+    ///
+    /// # Errors
+    /// When it does not start.
     pub fn start(&mut self, name: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
+        let command = self.program(program);
+        self.spawn(name, command, arguments)
+    }
+
+    fn spawn(&mut self, name: &str, mut command: Command, arguments: &[&str]) -> Outcome<()> {
         let log = self.logs().join(format!("{name}.log"));
         let open = || File::options().create(true).append(true).open(&log);
         let (out, err) = open()
             .and_then(|file| Ok((file.try_clone()?, file)))
             .map_err(|e| Failure::because("open a log", &e))?;
-        let child = self
-            .program(program)
+        let child = command
             .args(arguments)
             .stdout(out)
             .stderr(err)
+            .kill_on_drop(true)
             .process_group(0)
             .spawn()
-            .map_err(|e| Failure::because(&format!("start {program}"), &e))?;
+            .map_err(|e| Failure::because(&format!("start {name}"), &e))?;
         self.children.push((name.to_owned(), child));
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use skein_tests::fleet::{Fleet, FleetOptions};
+use skein_tests::fleet::{Fleet, FleetOptions, free_port};
 use skein_tests::kube_cluster::{KubeCluster, KubeOptions, StartError};
 use skein_tests::stage::{Kind, Outcome, Stage, pause};
 
@@ -163,6 +163,36 @@ async fn a_secret_reaches_its_cluster_and_rests_nowhere_in_the_clear() {
                 "the password is in a file"
             );
         }
+        Ok(())
+    })
+    .await;
+}
+
+/// Three machines, as far as one machine can have them.
+fn hosts() -> [&'static str; 3] {
+    ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+}
+
+#[tokio::test]
+async fn three_bus_servers_of_their_own_serve_a_hub_and_lose_one() {
+    on_stage(async |stage| {
+        let dir = stage.path("init").display().to_string();
+        let servers = hosts().map(|host| format!("--server {host}")).join(" ");
+        let (client, route) = (free_port()?, free_port()?);
+        let init = format!("init --dir {dir} {servers} --client-port {client} --route-port {route} --context-name own");
+        let told = stage.ask(&init).await?;
+        assert!(told.contains("skein-hub --config"), "{told}");
+        for number in 1..=3 {
+            let config = format!("{dir}/nats-{number}/nats-server.conf");
+            stage.start_server(&format!("nats-{number}"), &["-c", &config])?;
+        }
+        stage.start("hub", "skein-hub", &["--config", &format!("{dir}/hub/hub.toml")])?;
+        stage.until("doctor", |out| out.contains("ok   hub")).await?;
+        stage.ask(&format!("apply -f {}", example("clusterset-eu.yaml"))).await?;
+        stage.kill("nats-1").await?;
+        // Two of three are a majority: commands go on being decided.
+        stage.until("clusterset create after-loss", |out| out.contains("created")).await?;
+        stage.until("get managedclustersets -o name", |out| out.contains("/eu") && out.contains("/after-loss")).await?;
         Ok(())
     })
     .await;

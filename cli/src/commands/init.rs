@@ -1,6 +1,6 @@
 //! `skein init`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,9 +40,9 @@ pub(crate) struct Arguments {
     /// The port on which servers find each other
     #[arg(long, default_value_t = 6222, value_name = "PORT")]
     route_port: u16,
-    /// Where servers listen
-    #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
-    listen: IpAddr,
+    /// Where servers listen [default: the server's own address if it was given as one, else all]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<IpAddr>,
     /// The first user, who may do everything
     #[arg(long, default_value = "admin", value_name = "USER")]
     admin: UserName,
@@ -105,6 +105,8 @@ impl Arguments {
     ) -> CliResult<()> {
         let folder = Self::folder(dir, index);
         private::make_folder(&folder)?;
+        let own = host.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let listen = self.listen.unwrap_or(own);
         let issued = authority.issue(host)?;
         private::write(&folder.join("server.pem"), &issued.certificate)?;
         private::write(&folder.join("server.key"), &issued.key)?;
@@ -117,13 +119,13 @@ impl Arguments {
         let others = self.servers.iter().filter(|other| *other != host);
         let config = ServerConfig {
             server_name: format!("nats-{}", index + 1),
-            listen: SocketAddr::new(self.listen, self.client_port),
+            listen: SocketAddr::new(listen, self.client_port),
             advertise: Some(format!("{host}:{}", self.client_port)),
             state: folder.join("state"),
             sync: Sync::Always,
             cluster: (self.servers.len() > 1).then(|| Cluster {
                 name: "skein".to_owned(),
-                listen: SocketAddr::new(self.listen, self.route_port),
+                listen: SocketAddr::new(listen, self.route_port),
                 routes: others
                     .map(|other| format!("nats-route://{other}:{}", self.route_port))
                     .collect(),
@@ -137,8 +139,12 @@ impl Arguments {
         // The hub tells the servers of the other accounts, but needs its own to be let in for that.
         let accounts = config.state.join("accounts");
         private::make_folder(&accounts)?;
+        private::make_folder(&config.run_folder())?;
         let hub = keys.account_jwt(Account::Hub, &Revocations::new(), app::now());
-        private::write(&accounts.join(format!("{}.jwt", keys.account(Account::Hub))), &hub)?;
+        private::write(
+            &accounts.join(format!("{}.jwt", keys.account(Account::Hub))),
+            &hub,
+        )?;
         private::write(
             &folder.join("nats-server.conf"),
             &config.render(keys, app::now()),
