@@ -471,22 +471,15 @@ impl Running {
     }
 
     async fn introduction(&self) -> Introduction {
-        let version = self.kube.client().apiserver_version().await;
-        let claims = match version {
-            Ok(version) => inventory::claims(&self.kube, &version.git_version)
-                .await
-                .unwrap_or_else(|error| {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "joining without claims"
-                    );
-                    Vec::new()
-                }),
-            Err(error) => {
-                tracing::warn!(%error, "joining without claims");
-                Vec::new()
-            }
+        let claims = async {
+            let version = self.kube.version().await?;
+            inventory::claims(&self.kube, &version).await
         };
+        let claims = claims.await.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "joining without claims");
+            Vec::new()
+        });
         Introduction {
             claims,
             ..self.plain_introduction()

@@ -4,7 +4,9 @@
 pub mod discovery;
 pub mod error;
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request};
 use kube::Client;
@@ -19,6 +21,9 @@ use serde_json::Value;
 
 pub use discovery::{Discovery, ResourceType};
 pub use error::{ApiError, ResolveError};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service account in whose name requests are made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +83,14 @@ impl Cluster {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The server's git version.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn version(&self) -> Result<String, ApiError> {
+        Ok(within(self.client.apiserver_version()).await?.git_version)
     }
 
     /// What the server knows under a kind.
@@ -268,7 +281,17 @@ impl Cluster {
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, ApiError> {
         let request = request.map_err(ApiError::Request)?;
-        self.client.request(request).await.map_err(ApiError::from)
+        within(self.client.request(request)).await
+    }
+}
+
+/// A request's answer, if it comes in time. A server that hangs must not hold up other works.
+async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(answer) => answer.map_err(ApiError::from),
+        Err(_) => Err(ApiError::TimedOut {
+            seconds: PATIENCE.as_secs(),
+        }),
     }
 }
 

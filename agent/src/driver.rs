@@ -7,6 +7,7 @@ mod desired;
 mod observe;
 mod queue;
 mod reports;
+mod work_run;
 mod works;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,8 @@ use crate::uplink::{LinkEvent, Outgoing, Position};
 use crate::watch::{Place, WatchEvent, Watches};
 
 use queue::Queue;
-use works::{JobDone, WorkRun};
+use work_run::WorkRun;
+use works::JobDone;
 
 /// OCM's lease duration, as long as the hub has said nothing.
 pub(crate) const DEFAULT_LEASE_SECONDS: u32 = 60;

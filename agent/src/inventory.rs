@@ -132,13 +132,7 @@ impl Surveyor {
     }
 
     async fn survey(&self, before: &[ClusterSetManagedNamespace]) -> Result<Inventory, ApiError> {
-        let version = self
-            .cluster
-            .client()
-            .apiserver_version()
-            .await
-            .map_err(ApiError::from)?
-            .git_version;
+        let version = self.cluster.version().await?;
         let nodes: Vec<Node> = self
             .cluster
             .list(&core("Node", "nodes"), None, None)

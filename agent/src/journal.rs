@@ -66,7 +66,10 @@ impl Journal {
         if *state.cluster() != credential.cluster {
             return Ok((fresh(), Reported::default()));
         }
-        state.trust(credential.signing_keys.clone());
+        // The hub may have handed on its trust to another key since the credential was issued.
+        let mut keys = credential.signing_keys.clone();
+        keys.extend(state.keys().clone());
+        state.trust(keys);
         Ok((state, self.read(REPORTED)?.unwrap_or_default()))
     }
 

@@ -30,10 +30,18 @@ pub enum LinkState {
     /// No server can be reached; it is tried again and again.
     Disconnected,
     /// The server does not accept the credential: it ended or was revoked.
-    Refused {
-        /// The credential's time is over; a revoked one says `false`.
-        expired: bool,
-    },
+    Refused(RefusalReason),
+}
+
+/// Why the server does not accept the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// The server does not say. It may only just have been started, and not know its accounts yet.
+    Unclear,
 }
 
 /// Why something did not get through.
@@ -139,7 +147,4 @@ pub trait Link: Send + Sync + 'static {
 
     /// Connects anew, to use a fresh credential.
     fn reconnect(&self) -> BoxFuture<'_, ()>;
-
-    /// Sends what waits and ends the connection.
-    fn close(&self) -> BoxFuture<'_, ()>;
 }

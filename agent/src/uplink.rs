@@ -3,6 +3,7 @@
 
 mod serve;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::credential::{CredentialStore, Membership};
 use crate::environment::{Backoff, SharedEnvironment};
 use crate::inventory::KubeHealth;
-use crate::link::{Bus, Link, LinkError, LinkSettings, LinkState};
+use crate::link::{Bus, Link, LinkError, LinkSettings, LinkState, RefusalReason};
 use crate::metrics::Metrics;
 use crate::registration::{Introduction, JoinProgress, Registration, RegistrationError};
 
@@ -31,6 +32,8 @@ pub enum LinkEvent {
     Disconnected,
     /// A desired message, live or caught up. Nobody has checked it.
     Desired(Message),
+    /// A fresh credential came; these are the hub's signing keys by id.
+    Trust(BTreeMap<String, String>),
     /// A catch-up is over.
     SyncEnded(Result<SyncEnd, LinkError>),
     /// The status with this number is stored.
@@ -171,10 +174,9 @@ impl Uplink {
                     self.handle.send_replace(Some(Arc::clone(&link)));
                     let end = serve::serve(&mut self, &link).await;
                     self.handle.send_replace(None);
-                    link.close().await;
                     match end {
-                        serve::ServeEnd::Refused { expired } => {
-                            if let Some(end) = self.refused(expired).await {
+                        serve::ServeEnd::Refused(reason) => {
+                            if let Some(end) = self.refused(reason).await {
                                 return end;
                             }
                         }
@@ -187,7 +189,7 @@ impl Uplink {
                     let since = *refused_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= self.times.refusal_grace {
                         refused_since = None;
-                        if let Some(end) = self.refused(false).await {
+                        if let Some(end) = self.refused(RefusalReason::Unclear).await {
                             return end;
                         }
                     }
@@ -208,10 +210,15 @@ impl Uplink {
 
     /// The bus has refused the credential for long enough. An ended one is replaced by joining
     /// again while the cluster is kept as it should be; a revoked one ends the membership.
-    async fn refused(&self, expired: bool) -> Option<UplinkEnd> {
+    async fn refused(&self, reason: RefusalReason) -> Option<UplinkEnd> {
         let membership = self.store.current()?;
         let over = self.environment.now() >= membership.credential.expires_at;
-        if !expired && !over {
+        let ended = match reason {
+            RefusalReason::Expired => false,
+            RefusalReason::Revoked => true,
+            RefusalReason::Unclear => !over,
+        };
+        if ended {
             tracing::error!(cluster = %membership.credential.cluster, "the hub has ended this cluster's membership");
             return Some(UplinkEnd::Revoked);
         }
@@ -222,7 +229,12 @@ impl Uplink {
         tracing::warn!("the credential has ended while the hub was out of reach; joining again");
         let log = |progress: JoinProgress| tracing::info!(?progress, "joining again");
         match self.registration.join(token, introduction, log).await {
-            Ok(_) => None,
+            Ok(membership) => {
+                let keys = membership.credential.signing_keys;
+                // A driver that has gone is found out by the next connection.
+                let _ = self.events.send(LinkEvent::Trust(keys)).await;
+                None
+            }
             Err(error) => Some(UplinkEnd::Failed(error.into())),
         }
     }

@@ -51,23 +51,21 @@ impl Discovery {
             return Ok(found);
         }
         let listed = if api_version.contains('/') {
-            self.client.list_api_group_resources(api_version).await
+            super::within(self.client.list_api_group_resources(api_version)).await
         } else {
-            self.client.list_core_api_resources(api_version).await
+            super::within(self.client.list_core_api_resources(api_version)).await
         };
         let unknown = || ResolveError::UnknownKind {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
         };
-        let list = listed
-            .map_err(ApiError::from)
-            .map_err(|source| match source {
-                ApiError::NotFound { .. } => unknown(),
-                source => ResolveError::Discovery {
-                    api_version: api_version.to_owned(),
-                    source,
-                },
-            })?;
+        let list = listed.map_err(|source| match source {
+            ApiError::NotFound { .. } => unknown(),
+            source => ResolveError::Discovery {
+                api_version: api_version.to_owned(),
+                source,
+            },
+        })?;
         // Subresources (`deployments/scale`) have kinds, too.
         let entry = list
             .resources

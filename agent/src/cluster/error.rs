@@ -47,6 +47,12 @@ pub enum ApiError {
         /// The server's words.
         message: String,
     },
+    /// No answer came in time. The request may have been acted on.
+    #[error("the API server did not answer in {seconds} seconds")]
+    TimedOut {
+        /// How long it was waited.
+        seconds: u64,
+    },
     /// There was no answer.
     #[error("the API server cannot be reached")]
     Unreachable(#[source] Box<kube::Error>),
@@ -60,16 +66,6 @@ impl ApiError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
-    }
-
-    /// The server's words, or ours where it said nothing.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::Unreachable(source) => format!("{self}: {source}"),
-            Self::Request(source) => format!("{self}: {source}"),
-            other => other.to_string(),
-        }
     }
 }
 

@@ -28,6 +28,11 @@ impl Driver {
             }
             LinkEvent::Desired(message) => self.desired(&message),
             LinkEvent::SyncEnded(end) => self.sync_ended(end),
+            LinkEvent::Trust(keys) => {
+                self.parts.state.trust(keys);
+                self.desired_changed = true;
+                self.journal_soon();
+            }
             LinkEvent::Stored(number) => self.stored(number),
             LinkEvent::NotStored(number) => self.not_stored(number),
         }

@@ -11,7 +11,7 @@ use skein_schema::kind::managed_cluster::CONDITION_JOINED;
 use skein_schema::status::{ClusterReport, StatusMessage, StatusUpdate};
 
 use super::Driver;
-use super::works::Seen;
+use super::work_run::Seen;
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::outbox::{About, Batch};
@@ -38,12 +38,12 @@ impl Driver {
                 .works
                 .get(&name)
                 .filter(|report| report.uid == work.uid);
-            let seen = run.seen.iter().filter_map(|(index, seen)| {
+            let seen = run.seen().filter_map(|(index, seen)| {
                 let observation = match seen {
                     Seen::Present(live) => Observation::Present(live),
                     Seen::Missing => Observation::Missing,
                 };
-                Some((i32::try_from(*index).ok()?, observation))
+                Some((i32::try_from(index).ok()?, observation))
             });
             let status = report::status(&Reporting {
                 work,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use skein_agent_core::converge;
 use skein_agent_core::outcome::{ApplyError, ManifestOutcome, ManifestResult, Retry};
 use skein_agent_core::retry::{self, Backoff};
@@ -16,44 +15,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Driver;
+use super::work_run::{WorkRun, is_denied};
 use crate::environment::fraction;
 use crate::metrics::Metrics;
 use crate::outbox::About;
-use crate::reconcile::{self, Applied, Outcome, ReconcileError, Reconciler, Removal};
-use crate::watch::{Place, Wanted, version_of};
-
-/// What is known of a work beside what is wanted of it.
-#[derive(Debug, Default)]
-pub(super) struct WorkRun {
-    /// A job is at it.
-    pub(super) running: bool,
-    /// Attempts since the last success.
-    pub(super) attempts: u32,
-    /// Drifts healed one soon after the other.
-    pub(super) drifts: u32,
-    pub(super) last_drift: Option<Instant>,
-    /// Trace context of the command that last touched it.
-    pub(super) traceparent: Option<String>,
-    /// The uid and generation that the job under way is about; nothing if the work was touched
-    /// since it began.
-    pub(super) about: Option<(Uuid, i64)>,
-    /// The uid and generation that the outcomes are about.
-    pub(super) tried: Option<(Uuid, i64)>,
-    pub(super) outcomes: Vec<ManifestOutcome>,
-    pub(super) applied: BTreeMap<usize, Applied>,
-    pub(super) seen: BTreeMap<usize, Seen>,
-    /// The resourceVersion of each observation.
-    pub(super) versions: BTreeMap<usize, u64>,
-    /// It and what it owned are gone.
-    pub(super) removed: bool,
-}
-
-/// An object as it was last seen.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Seen {
-    Present(Map<String, Value>),
-    Missing,
-}
+use crate::reconcile::{self, Outcome, ReconcileError, Reconciler, Removal};
+use crate::watch::{Place, Wanted};
 
 /// A job's end.
 #[derive(Debug)]
@@ -116,7 +83,7 @@ impl Driver {
                 run.about = None;
                 continue;
             }
-            if run.removed && held.removing {
+            if held.removing && run.removed == Some(held.work.uid) {
                 continue;
             }
             let previous = self
@@ -130,7 +97,7 @@ impl Driver {
                 continue;
             }
             run.running = true;
-            run.removed = false;
+            run.removed = None;
             // What `about` says afterwards tells whether something changed meanwhile.
             run.about = Some((held.work.uid, held.work.generation));
             let work = (*held.work).clone();
@@ -218,9 +185,9 @@ impl Driver {
             work = %name, manifests = outcome.outcomes.len(), failed, leaving = outcome.leaving,
             traceparent = run.traceparent.as_deref(), "a work was applied"
         );
-        run.outcomes = outcome.outcomes;
         run.tried = Some(about);
-        run.take_in(outcome.applied);
+        run.take_in(outcome.outcomes, outcome.applied);
+        let drifted = run.has_drifted();
         match retry {
             Retry::OnChange => {
                 run.attempts = 0;
@@ -233,7 +200,10 @@ impl Driver {
         self.watch_works();
         self.unreported.insert(name.clone());
         self.report();
-        self.heal(name);
+        if drifted {
+            // A watch has shown something newer than what the job was answered.
+            self.heal(name);
+        }
     }
 
     /// Nothing was tried, because what is owned could not be recorded. Where nothing is known of
@@ -246,9 +216,8 @@ impl Driver {
             return;
         };
         if run.tried != Some(about) && run.attempts > 0 {
-            run.outcomes = reconcile::untried(&held.work, error);
             run.tried = Some(about);
-            run.take_in(BTreeMap::new());
+            run.take_in(reconcile::untried(&held.work, error), BTreeMap::new());
             self.unreported.insert(name.clone());
             self.report();
         }
@@ -267,11 +236,9 @@ impl Driver {
                 tracing::info!(work = %name, "a work and what it owned are gone");
                 let run = self.works.entry(name.clone()).or_default();
                 let traceparent = run.traceparent.clone();
-                *run = WorkRun {
-                    removed: true,
-                    traceparent: traceparent.clone(),
-                    ..WorkRun::default()
-                };
+                *run = WorkRun::default();
+                run.removed = Some(uid);
+                run.traceparent.clone_from(&traceparent);
                 self.unreported.remove(name);
                 self.parts.reported.works.remove(name);
                 self.outbox(
@@ -359,7 +326,8 @@ impl Driver {
         for (name, run) in &self.works {
             for (index, outcome) in run.outcomes.iter().enumerate() {
                 let resource = &outcome.resource;
-                if resource.resource.is_empty() || resource.name.is_empty() {
+                let unknown = resource.resource.is_empty() || resource.name.is_empty();
+                if unknown || is_denied(outcome) {
                     continue;
                 }
                 let api_version = if resource.group.is_empty() {
@@ -384,31 +352,5 @@ impl Driver {
             }
         }
         self.parts.watches.set(wanted);
-    }
-}
-
-impl WorkRun {
-    /// Takes in what a job saw, where a watch has not shown something newer.
-    fn take_in(&mut self, applied: BTreeMap<usize, Applied>) {
-        let manifests = self.outcomes.len();
-        self.seen.retain(|index, _| *index < manifests);
-        self.versions.retain(|index, _| *index < manifests);
-        for (index, applied) in &applied {
-            let same = self
-                .applied
-                .get(index)
-                .is_some_and(|before| before.resource == applied.resource);
-            let version = version_of(&applied.live);
-            let newer = version.is_none() || version >= self.versions.get(index).copied();
-            if newer || !same {
-                self.seen
-                    .insert(*index, Seen::Present(applied.live.clone()));
-                match version {
-                    Some(version) => self.versions.insert(*index, version),
-                    None => self.versions.remove(index),
-                };
-            }
-        }
-        self.applied = applied;
     }
 }

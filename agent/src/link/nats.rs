@@ -22,7 +22,7 @@ use skein_schema::sync::{PART_HEADER, SyncPart, SyncRequest};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
-use super::{Bus, JoinLink, Link, LinkError, LinkSettings, LinkState, SyncAnswer};
+use super::{Bus, JoinLink, Link, LinkError, LinkSettings, LinkState, RefusalReason, SyncAnswer};
 
 /// Longest silence between two answers to one catch-up request.
 const SYNC_PATIENCE: Duration = Duration::from_secs(10);
@@ -130,9 +130,7 @@ async fn follow(
                 LinkState::Connected { times }
             }
             Ok(ConnectionEvent::Disconnected | ConnectionEvent::Closed) => LinkState::Disconnected,
-            Ok(ConnectionEvent::Refused(refusal)) => LinkState::Refused {
-                expired: refusal == Refusal::Expired,
-            },
+            Ok(ConnectionEvent::Refused(refusal)) => LinkState::Refused(reason(&refusal)),
             Ok(_) => continue,
             // We fell behind: what counts is how it is now. A reconnection may be among what was
             // missed, so it counts as one.
@@ -145,16 +143,28 @@ async fn follow(
         };
         // A refusal is followed by the disconnection it causes: the reason is worth more.
         state.send_if_modified(|now| {
-            let hides = matches!(
-                (&*now, &next),
-                (LinkState::Refused { .. }, LinkState::Disconnected)
-            );
+            let hides = match (&*now, &next) {
+                (LinkState::Refused(_), LinkState::Disconnected) => true,
+                // What the server says at the next attempt is less clear.
+                (LinkState::Refused(known), LinkState::Refused(RefusalReason::Unclear)) => {
+                    *known != RefusalReason::Unclear
+                }
+                _ => false,
+            };
             let changed = !hides && *now != next;
             if changed {
                 *now = next;
             }
             changed
         });
+    }
+}
+
+fn reason(refusal: &Refusal) -> RefusalReason {
+    match refusal {
+        Refusal::Expired => RefusalReason::Expired,
+        Refusal::Revoked => RefusalReason::Revoked,
+        Refusal::Violation => RefusalReason::Unclear,
     }
 }
 
@@ -244,10 +254,6 @@ impl Link for NatsLink {
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.connection.reconnect())
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.connection.close())
     }
 }
 

@@ -219,6 +219,7 @@ fn to_apply_error(cluster: &Cluster, step: &ApplyStep, error: &ApiError) -> Appl
         | ApiError::AlreadyExists { .. }
         | ApiError::Changed { .. }
         | ApiError::Server { .. }
+        | ApiError::TimedOut { .. }
         | ApiError::Unreachable(_)
         | ApiError::Request(_) => ApplyError::Failed(message),
     }

@@ -1,5 +1,6 @@
 //! One connection's life: everything that goes through it, in one loop.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,12 @@ use tokio::time::Instant;
 use super::{LinkEvent, Outgoing, Uplink, UplinkError};
 use crate::environment::jittered;
 use crate::inventory::KubeHealth;
-use crate::link::{Link, LinkError, LinkState, SyncAnswer};
+use crate::link::{Link, LinkError, LinkState, RefusalReason, SyncAnswer};
 
 /// How a connection's life ended.
 pub(super) enum ServeEnd {
     /// The bus refuses the credential and goes on doing so.
-    Refused {
-        /// It says that the credential's time is over.
-        expired: bool,
-    },
+    Refused(RefusalReason),
     /// Nothing can be done about it here.
     Failed(UplinkError),
     /// Nobody listens any more.
@@ -40,8 +38,8 @@ struct Serving<'a> {
     answers: Option<Answers>,
     /// A status that waits for its confirmation.
     report: Option<Report>,
-    /// When a refusal counts, and whether it is for age.
-    refusal: Option<(Instant, bool)>,
+    /// When a refusal counts, and what it is for.
+    refusal: Option<(Instant, RefusalReason)>,
     beat_at: Instant,
 }
 
@@ -72,7 +70,7 @@ impl Serving<'_> {
         loop {
             tokio::select! {
                 changed = state.changed() => {
-                    changed.map_err(|_| ServeEnd::Refused { expired: false })?;
+                    changed.map_err(|_| ServeEnd::Refused(RefusalReason::Unclear))?;
                     let now = state.borrow_and_update().clone();
                     self.changed(&now).await?;
                 }
@@ -85,12 +83,13 @@ impl Serving<'_> {
                 () = tokio::time::sleep_until(self.beat_at) => self.beat().await,
                 Ok(()) = health.changed() => self.beat_at = Instant::now(),
                 renewed = &mut renewal => {
-                    renewed.map_err(ServeEnd::Failed)?;
+                    let keys = renewed.map_err(ServeEnd::Failed)?;
+                    self.tell(LinkEvent::Trust(keys)).await?;
                     // The fresh credential is used by connecting anew; subscriptions are kept.
                     self.link.reconnect().await;
                     renewal = self.renewal();
                 }
-                expired = refused(self.refusal) => return Ok(ServeEnd::Refused { expired }),
+                reason = refused(self.refusal) => return Ok(ServeEnd::Refused(reason)),
             }
         }
     }
@@ -114,9 +113,13 @@ impl Serving<'_> {
                 self.refusal = None;
                 self.tell(LinkEvent::Disconnected).await
             }
-            LinkState::Refused { expired } => {
+            LinkState::Refused(RefusalReason::Revoked) => {
+                // There is nothing unclear about it.
+                Err(ServeEnd::Refused(RefusalReason::Revoked))
+            }
+            LinkState::Refused(reason) => {
                 let deadline = Instant::now() + self.uplink.times.refusal_grace;
-                self.refusal.get_or_insert((deadline, *expired));
+                self.refusal.get_or_insert((deadline, *reason));
                 self.tell(LinkEvent::Disconnected).await
             }
         }
@@ -187,8 +190,8 @@ impl Serving<'_> {
         Ok(())
     }
 
-    /// Renews the credential once, when its time has come.
-    fn renewal(&self) -> BoxFuture<'static, Result<(), UplinkError>> {
+    /// Renews the credential once, when its time has come; gives the hub's signing keys.
+    fn renewal(&self) -> BoxFuture<'static, Result<BTreeMap<String, String>, UplinkError>> {
         let registration = self.uplink.registration.clone();
         let position = self.uplink.position.clone();
         let link = Arc::clone(self.link);
@@ -196,10 +199,9 @@ impl Serving<'_> {
             let Some(membership) = registration.store.current() else {
                 return std::future::pending().await;
             };
-            registration
-                .renew(&*link, &membership, || position.borrow().set.clone())
-                .await?;
-            Ok(())
+            let set = || position.borrow().set.clone();
+            let renewed = registration.renew(&*link, &membership, set).await?;
+            Ok(renewed.credential.signing_keys)
         })
     }
 
@@ -262,12 +264,12 @@ async fn maybe<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
     }
 }
 
-/// Done when a refusal has lasted long enough to count; says whether it is for age.
-async fn refused(refusal: Option<(Instant, bool)>) -> bool {
+/// Done when a refusal has lasted long enough to count; says what it is for.
+async fn refused(refusal: Option<(Instant, RefusalReason)>) -> RefusalReason {
     match refusal {
-        Some((deadline, expired)) => {
+        Some((deadline, reason)) => {
             tokio::time::sleep_until(deadline).await;
-            expired
+            reason
         }
         None => std::future::pending().await,
     }

@@ -12,7 +12,9 @@ use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use skein_agent::link::{Bus, JoinLink, Link, LinkError, LinkSettings, LinkState, SyncAnswer};
+use skein_agent::link::{
+    Bus, JoinLink, Link, LinkError, LinkSettings, LinkState, RefusalReason, SyncAnswer,
+};
 use skein_nats::{Headers, Message};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::desired::{DesiredChange, DesiredHeader, DesiredMessage, headers, signed_bytes};
@@ -202,8 +204,8 @@ impl MemoryHub {
     }
 
     /// Ends the membership.
-    pub(crate) fn refuse(&self, expired: bool) {
-        self.0.link.send_replace(LinkState::Refused { expired });
+    pub(crate) fn refuse(&self, reason: RefusalReason) {
+        self.0.link.send_replace(LinkState::Refused(reason));
     }
 
     fn online(&self) -> bool {
@@ -328,7 +330,7 @@ impl Bus for MemoryHub {
                 .unwrap()
                 .clone();
             match state {
-                LinkState::Refused { .. } => Err(LinkError::Refused("refused".into())),
+                LinkState::Refused(_) => Err(LinkError::Refused("refused".into())),
                 _ => Ok(Arc::new(self.clone()) as Arc<dyn Link>),
             }
         }
@@ -453,10 +455,6 @@ impl Link for MemoryHub {
 
     fn reconnect(&self) -> BoxFuture<'_, ()> {
         async move { self.restore() }.boxed()
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        async {}.boxed()
     }
 }
 

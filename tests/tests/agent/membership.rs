@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
+use skein_agent::link::RefusalReason;
 use skein_agent::{Agent, AgentState};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::desired::{ClusterSettings, DesiredChange};
@@ -276,7 +277,7 @@ async fn a_revoked_agent_forgets_its_membership_and_leaves_the_workloads() {
         Code::ClusterDenied,
         "detached",
     )));
-    scene.hub.refuse(false);
+    scene.hub.refuse(RefusalReason::Revoked);
     scene
         .until_state(|state| matches!(state, AgentState::Joining(_)))
         .await;
@@ -332,5 +333,45 @@ async fn without_a_token_an_agent_waits_and_says_so() {
     assert_eq!(get("/readyz").await, 503);
     assert_eq!(get("/metrics").await, 200);
     assert_eq!(get("/else").await, 404);
+    scene.agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_whose_credential_ended_joins_again_and_keeps_its_works() {
+    let scene = Scene::start().await;
+    scene
+        .hub
+        .publish(vec![change("web", 1, json!([config_map("a", "1")]))]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    let syncs = scene.hub.state().syncs.len();
+    scene.hub.refuse(RefusalReason::Expired);
+    scene
+        .hub
+        .until("another join", |state| {
+            (state.joins.len() == 2).then_some(())
+        })
+        .await;
+    // While it is out, the cluster is kept as it should be.
+    scene
+        .patch(
+            "v1",
+            "ConfigMap",
+            "configmaps",
+            "a",
+            json!({"data": {"key": "drift"}}),
+        )
+        .await;
+    scene
+        .until_config_map("a", "healed", |found| data(found) == Some("1"))
+        .await;
+    scene.hub.restore();
+    let again = scene
+        .hub
+        .until("a catch-up", |state| state.syncs.get(syncs).copied())
+        .await;
+    assert_eq!(again, 1, "it knows what it knew");
     scene.agent.stop().await.unwrap();
 }
