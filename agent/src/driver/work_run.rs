@@ -141,7 +141,7 @@ mod tests {
     use skein_schema::kind::manifest_work::ManifestResourceMeta;
     use std::sync::Arc;
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn applied(name: &str, version: u64) -> BTreeMap<usize, Applied> {
-        let (body, live) = (map(json!({"data": {"key": "v"}})), live(version, "v"));
+        let (body, live) = (map(&json!({"data": {"key": "v"}})), live(version, "v"));
         let fingerprint = Some(Fingerprint::of(&body, &live));
         BTreeMap::from([(
             0,
