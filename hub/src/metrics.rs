@@ -120,6 +120,11 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&mut self) {
+        self.register_decisions();
+        self.register_traffic();
+    }
+
+    fn register_decisions(&mut self) {
         let r = &mut self.registry;
         r.register(
             "commands",
@@ -168,6 +173,10 @@ impl Metrics {
             "Managed clusters, by availability",
             self.clusters.clone(),
         );
+    }
+
+    fn register_traffic(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "desired_messages",
             "Desired-state messages stored, by kind",

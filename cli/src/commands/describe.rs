@@ -114,6 +114,39 @@ fn describe(
     events: &[EventView],
     now: Timestamp,
 ) -> CliResult<String> {
+    let mut out = head(key, object, now);
+    section(&mut out, "Spec", object.get("spec"))?;
+    let mut status = object.get("status").cloned().unwrap_or_default();
+    let conditions = status
+        .as_object_mut()
+        .and_then(|status| status.remove("conditions"));
+    section(&mut out, "Status", Some(&status))?;
+    if let Some(conditions) = conditions
+        .as_ref()
+        .and_then(Value::as_array)
+        .filter(|all| !all.is_empty())
+    {
+        out.push_str("Conditions:\n");
+        indent(&mut out, &conditions_table(conditions, now));
+    }
+    if !events.is_empty() {
+        out.push_str("Events:\n");
+        let mut table = Table::new(&["EVENT", "AGE", "ACTOR", "WHAT"]);
+        for event in events {
+            table.row(vec![
+                event.id.to_string(),
+                moment::age(event.time, now),
+                event.actor.to_string(),
+                event.summary.clone(),
+            ]);
+        }
+        indent(&mut out, &table.render(true));
+    }
+    Ok(out)
+}
+
+/// Who the object is: its name, labels and annotations, age and version.
+fn head(key: &ObjectKey, object: &Value, now: Timestamp) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "{:<14}{value}", format!("{name}:"));
@@ -170,34 +203,7 @@ fn describe(
             );
         }
     }
-    section(&mut out, "Spec", object.get("spec"))?;
-    let mut status = object.get("status").cloned().unwrap_or_default();
-    let conditions = status
-        .as_object_mut()
-        .and_then(|status| status.remove("conditions"));
-    section(&mut out, "Status", Some(&status))?;
-    if let Some(conditions) = conditions
-        .as_ref()
-        .and_then(Value::as_array)
-        .filter(|all| !all.is_empty())
-    {
-        out.push_str("Conditions:\n");
-        indent(&mut out, &conditions_table(conditions, now));
-    }
-    if !events.is_empty() {
-        out.push_str("Events:\n");
-        let mut table = Table::new(&["EVENT", "AGE", "ACTOR", "WHAT"]);
-        for event in events {
-            table.row(vec![
-                event.id.to_string(),
-                moment::age(event.time, now),
-                event.actor.to_string(),
-                event.summary.clone(),
-            ]);
-        }
-        indent(&mut out, &table.render(true));
-    }
-    Ok(out)
+    out
 }
 
 fn section(out: &mut String, title: &str, value: Option<&Value>) -> CliResult<()> {

@@ -47,37 +47,7 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
         .map(|since| moment::age(since, now))
         .unwrap_or_else(|| "<unknown>".to_owned());
     let (narrow, more) = match kind {
-        KindName::ManagedCluster => (
-            vec![
-                name,
-                object
-                    .pointer("/spec/hubAcceptsClient")
-                    .and_then(Value::as_bool)
-                    .unwrap_or_default()
-                    .to_string(),
-                condition(object, "ManagedClusterConditionAvailable"),
-                label(object, CLUSTER_SET_LABEL),
-                text(object, &["status", "version", "kubernetes"])
-                    .unwrap_or_default()
-                    .to_owned(),
-                age,
-            ],
-            vec![
-                condition(object, "ManagedClusterJoined"),
-                text(object, &["status", "allocatable", "cpu"])
-                    .unwrap_or_default()
-                    .to_owned(),
-                text(object, &["status", "allocatable", "memory"])
-                    .unwrap_or_default()
-                    .to_owned(),
-                taints(object),
-                object
-                    .pointer("/spec/managedClusterClientConfigs/0/url")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
-            ],
-        ),
+        KindName::ManagedCluster => managed_cluster(object, name, age),
         KindName::ManagedClusterSet => (
             vec![
                 name,
@@ -118,6 +88,41 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
         cells.extend(more);
     }
     cells
+}
+
+/// The cells of a cluster: those that are always shown, and those of the wide table.
+fn managed_cluster(object: &Value, name: String, age: String) -> (Vec<String>, Vec<String>) {
+    (
+        vec![
+            name,
+            object
+                .pointer("/spec/hubAcceptsClient")
+                .and_then(Value::as_bool)
+                .unwrap_or_default()
+                .to_string(),
+            condition(object, "ManagedClusterConditionAvailable"),
+            label(object, CLUSTER_SET_LABEL),
+            text(object, &["status", "version", "kubernetes"])
+                .unwrap_or_default()
+                .to_owned(),
+            age,
+        ],
+        vec![
+            condition(object, "ManagedClusterJoined"),
+            text(object, &["status", "allocatable", "cpu"])
+                .unwrap_or_default()
+                .to_owned(),
+            text(object, &["status", "allocatable", "memory"])
+                .unwrap_or_default()
+                .to_owned(),
+            taints(object),
+            object
+                .pointer("/spec/managedClusterClientConfigs/0/url")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        ],
+    )
 }
 
 /// All labels, as `a=1,b=2`.
