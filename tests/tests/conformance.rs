@@ -22,6 +22,8 @@ mod namespaces;
 mod objects;
 #[path = "conformance/runner.rs"]
 mod runner;
+#[path = "conformance/twins.rs"]
+mod twins;
 #[path = "conformance/watches.rs"]
 mod watches;
 #[path = "conformance/workloads.rs"]

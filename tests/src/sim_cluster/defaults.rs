@@ -1,4 +1,4 @@
-//! Defaults: what the server writes into a built-in object where its author said nothing.
+//! Defaults: what the server writes into an object where its author said nothing.
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -7,6 +7,9 @@ use super::kinds::ResourceType;
 use super::object;
 use super::schema;
 use super::server::ApiServer;
+
+mod pods;
+mod workloads;
 
 /// Fields that hold resource quantities by name.
 const QUANTITIES: &[&str] = &[
@@ -18,6 +21,8 @@ const QUANTITIES: &[&str] = &[
     "allocatable",
     "default",
     "defaultRequest",
+    "max",
+    "min",
 ];
 
 /// Writes quantities that came as numbers as text, as the real server does (`cpu: 1` becomes `cpu: "1"`).
@@ -52,7 +57,7 @@ fn walk_quantities(value: &mut Value) {
 }
 
 /// Fills in the defaults of a kind.
-pub(crate) fn fill(server: &mut ApiServer, kind: &ResourceType, value: &mut Value) {
+pub(crate) fn fill(kind: &ResourceType, value: &mut Value) {
     if let Some(custom) = &kind.custom {
         schema::fill_defaults(&custom.schema, value);
         return;
@@ -60,61 +65,37 @@ pub(crate) fn fill(server: &mut ApiServer, kind: &ResourceType, value: &mut Valu
     match kind.group_resource.as_ref() {
         "namespaces" => namespace(value),
         "secrets" => secret(value),
-        "services" => service(server, value),
-        "pods" => pod_spec(object::field_mut(value, "spec")),
+        "services" => service(value),
+        "pods" => {
+            let spec = object::field_mut(value, "spec");
+            put(spec, "enableServiceLinks", json!(true));
+            pods::spec(spec);
+        }
         "persistentvolumeclaims" => put(
             object::field_mut(value, "spec"),
             "volumeMode",
             json!("Filesystem"),
         ),
-        "deployments.apps" => {
-            workload(
-                value,
-                &[
-                    ("replicas", json!(1)),
-                    ("progressDeadlineSeconds", json!(600)),
-                    ("revisionHistoryLimit", json!(10)),
-                ],
-            );
-            strategy(
-                value,
-                "strategy",
-                &json!({"maxSurge": "25%", "maxUnavailable": "25%"}),
-            );
-        }
-        "replicasets.apps" => workload(value, &[("replicas", json!(1))]),
-        "statefulsets.apps" => {
-            workload(
-                value,
-                &[
-                    ("replicas", json!(1)),
-                    ("podManagementPolicy", json!("OrderedReady")),
-                    ("revisionHistoryLimit", json!(10)),
-                ],
-            );
-            strategy(value, "updateStrategy", &json!({"partition": 0}));
-        }
-        "daemonsets.apps" => {
-            workload(value, &[("revisionHistoryLimit", json!(10))]);
-            strategy(
-                value,
-                "updateStrategy",
-                &json!({"maxSurge": 0, "maxUnavailable": 1}),
-            );
-        }
-        "jobs.batch" => job(value),
-        "cronjobs.batch" => {
-            let spec = object::field_mut(value, "spec");
-            for (name, default) in [
-                ("concurrencyPolicy", json!("Allow")),
-                ("suspend", json!(false)),
-                ("successfulJobsHistoryLimit", json!(3)),
-                ("failedJobsHistoryLimit", json!(1)),
-            ] {
-                put(spec, name, default);
-            }
-        }
+        "limitranges" => limit_range(value),
+        "deployments.apps" => workloads::deployment(value),
+        "replicasets.apps" => workloads::replica_set(value),
+        "statefulsets.apps" => workloads::stateful_set(value),
+        "daemonsets.apps" => workloads::daemon_set(value),
+        "jobs.batch" => workloads::job(value),
+        "cronjobs.batch" => workloads::cron_job(value),
+        "networkpolicies.networking.k8s.io" => network_policy(value),
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => subjects(value),
         "customresourcedefinitions.apiextensions.k8s.io" => definition(value),
+        _ => {}
+    }
+}
+
+/// Adds what the server hands out after it has noted who wrote what: addresses, tolerations.
+pub(crate) fn allocate(server: &mut ApiServer, kind: &ResourceType, value: &mut Value) {
+    match kind.group_resource.as_ref() {
+        "services" => addresses(server, value),
+        "pods" => pods::admit(object::field_mut(value, "spec")),
         _ => {}
     }
 }
@@ -123,8 +104,22 @@ fn put(fields: &mut Map<String, Value>, name: &str, default: Value) {
     fields.entry(name).or_insert(default);
 }
 
+fn put_all(fields: &mut Map<String, Value>, defaults: &[(&str, Value)]) {
+    for (name, default) in defaults {
+        put(fields, name, default.clone());
+    }
+}
+
 fn child<'v>(fields: &'v mut Map<String, Value>, name: &str) -> &'v mut Map<String, Value> {
     object::fields(fields.entry(name).or_insert_with(|| json!({})))
+}
+
+/// The named field, if it is an object.
+fn existing<'v>(
+    fields: &'v mut Map<String, Value>,
+    name: &str,
+) -> Option<&'v mut Map<String, Value>> {
+    fields.get_mut(name).and_then(Value::as_object_mut)
 }
 
 fn each<'v>(
@@ -164,131 +159,95 @@ fn secret(value: &mut Value) {
     }
 }
 
-fn service(server: &mut ApiServer, value: &mut Value) {
+fn service(value: &mut Value) {
     let spec = object::field_mut(value, "spec");
     put(spec, "type", json!("ClusterIP"));
     put(spec, "sessionAffinity", json!("None"));
-    put(spec, "internalTrafficPolicy", json!("Cluster"));
+    if spec.get("type").and_then(Value::as_str) != Some("ExternalName") {
+        put(spec, "internalTrafficPolicy", json!("Cluster"));
+    }
     for port in each(spec, "ports") {
         put(port, "protocol", json!("TCP"));
         let number = port.get("port").cloned().unwrap_or_default();
         put(port, "targetPort", number);
     }
+}
+
+fn addresses(server: &mut ApiServer, value: &mut Value) {
+    let spec = object::field_mut(value, "spec");
     if spec.get("type").and_then(Value::as_str) == Some("ExternalName") {
         return;
     }
-    let number = server.random.next();
+    if !spec.contains_key("clusterIP") {
+        let number = server.random.next();
+        spec.insert(
+            "clusterIP".to_owned(),
+            format!("10.96.{}.{}", number >> 8 & 0xff, 1 + number % 254).into(),
+        );
+    }
+    let address = spec.get("clusterIP").cloned().unwrap_or_default();
+    // A headless service without a selector could point anywhere, so it gets both families.
+    let anywhere = address == "None" && !spec.contains_key("selector");
+    put(spec, "clusterIPs", json!([address]));
     put(
         spec,
-        "clusterIP",
-        format!("10.96.{}.{}", number >> 8 & 0xff, 1 + number % 254).into(),
+        "ipFamilies",
+        if anywhere {
+            json!(["IPv4", "IPv6"])
+        } else {
+            json!(["IPv4"])
+        },
     );
-    let address = spec.get("clusterIP").cloned().unwrap_or_default();
-    put(spec, "clusterIPs", json!([address]));
-    put(spec, "ipFamilies", json!(["IPv4"]));
-    put(spec, "ipFamilyPolicy", json!("SingleStack"));
+    put(
+        spec,
+        "ipFamilyPolicy",
+        json!(if anywhere {
+            "RequireDualStack"
+        } else {
+            "SingleStack"
+        }),
+    );
 }
 
-fn workload(value: &mut Value, defaults: &[(&str, Value)]) {
-    let spec = object::field_mut(value, "spec");
-    for (name, default) in defaults {
-        put(spec, name, default.clone());
-    }
-    template(spec);
-}
-
-fn template(spec: &mut Map<String, Value>) {
-    if spec.contains_key("template") {
-        pod_spec(child(child(spec, "template"), "spec"));
-    }
-}
-
-fn strategy(value: &mut Value, field: &str, rolling: &Value) {
-    let strategy = child(object::field_mut(value, "spec"), field);
-    put(strategy, "type", json!("RollingUpdate"));
-    if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate") {
-        let update = child(strategy, "rollingUpdate");
-        for (name, default) in rolling.as_object().into_iter().flatten() {
-            put(update, name, default.clone());
+/// Limits of containers default to their maximum, requests to the limits.
+fn limit_range(value: &mut Value) {
+    for limit in each(object::field_mut(value, "spec"), "limits") {
+        if limit.get("type").and_then(Value::as_str) != Some("Container") {
+            continue;
         }
-    }
-}
-
-fn job(value: &mut Value) {
-    let uid = object::meta(value, "uid").to_owned();
-    let name = object::meta(value, "name").to_owned();
-    let spec = object::field_mut(value, "spec");
-    for (field, default) in [
-        ("backoffLimit", json!(6)),
-        ("completionMode", json!("NonIndexed")),
-        ("suspend", json!(false)),
-        ("podReplacementPolicy", json!("TerminatingOrFailed")),
-    ] {
-        put(spec, field, default);
-    }
-    if !spec.contains_key("completions") {
-        put(spec, "completions", json!(1));
-    }
-    put(spec, "parallelism", json!(1));
-    if spec.get("manualSelector").and_then(Value::as_bool) != Some(true) {
-        put(
-            spec,
-            "selector",
-            json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}),
-        );
-        let labels = child(child(child(spec, "template"), "metadata"), "labels");
-        for prefix in ["", "batch.kubernetes.io/"] {
-            put(
-                labels,
-                &format!("{prefix}controller-uid"),
-                uid.as_str().into(),
-            );
-            put(labels, &format!("{prefix}job-name"), name.as_str().into());
-        }
-    }
-    template(spec);
-}
-
-fn pod_spec(spec: &mut Map<String, Value>) {
-    for (name, default) in [
-        ("restartPolicy", json!("Always")),
-        ("dnsPolicy", json!("ClusterFirst")),
-        ("schedulerName", json!("default-scheduler")),
-        ("securityContext", json!({})),
-        ("terminationGracePeriodSeconds", json!(30)),
-    ] {
-        put(spec, name, default);
-    }
-    for list in ["containers", "initContainers"] {
-        for container in each(spec, list) {
-            let image = container
-                .get("image")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let tag = image
-                .rsplit('/')
-                .next()
-                .unwrap_or(image)
-                .split_once(':')
-                .map(|(_, tag)| tag);
-            let latest = !image.contains('@') && tag.is_none_or(|tag| tag == "latest");
-            put(
-                container,
-                "imagePullPolicy",
-                json!(if latest { "Always" } else { "IfNotPresent" }),
-            );
-            put(
-                container,
-                "terminationMessagePath",
-                json!("/dev/termination-log"),
-            );
-            put(container, "terminationMessagePolicy", json!("File"));
-            put(container, "resources", json!({}));
-            for port in each(container, "ports") {
-                put(port, "protocol", json!("TCP"));
+        for (from, to) in [
+            ("max", "default"),
+            ("default", "defaultRequest"),
+            ("min", "defaultRequest"),
+        ] {
+            for (name, amount) in existing(limit, from).cloned().unwrap_or_default() {
+                put(child(limit, to), &name, amount);
             }
         }
     }
+}
+
+fn network_policy(value: &mut Value) {
+    let spec = object::field_mut(value, "spec");
+    let both = if spec.contains_key("egress") {
+        json!(["Ingress", "Egress"])
+    } else {
+        json!(["Ingress"])
+    };
+    put(spec, "policyTypes", both);
+}
+
+fn subjects(value: &mut Value) {
+    for subject in each(object::fields(value), "subjects") {
+        if matches!(
+            subject.get("kind").and_then(Value::as_str),
+            Some("User" | "Group")
+        ) {
+            put(subject, "apiGroup", json!("rbac.authorization.k8s.io"));
+        }
+    }
+    let role = child(object::fields(value), "roleRef");
+    put(role, "apiGroup", json!("rbac.authorization.k8s.io"));
 }
 
 fn definition(value: &mut Value) {

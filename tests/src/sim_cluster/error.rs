@@ -116,7 +116,9 @@ impl ApiError {
     }
 
     fn about(mut self, kind: &ResourceType, name: &str) -> ApiError {
-        self.details.insert("name".to_owned(), name.into());
+        if !name.is_empty() {
+            self.details.insert("name".to_owned(), name.into());
+        }
         if !kind.group.is_empty() {
             self.details
                 .insert("group".to_owned(), kind.group.as_ref().into());
@@ -147,6 +149,15 @@ impl ApiError {
     /// Nothing is served at that path: the answer is plain text, not a `Status`.
     pub(crate) fn page_not_found() -> ApiError {
         ApiError::new(404, "", "404 page not found\n")
+    }
+
+    /// The group version is served, but not this resource.
+    pub(crate) fn resource_not_found() -> ApiError {
+        ApiError::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
     }
 
     /// An object of that name exists.
@@ -213,6 +224,12 @@ impl ApiError {
             .details
             .insert("kind".to_owned(), kind.kind.as_ref().into());
         error
+    }
+
+    /// What a patch makes of the object cannot be read.
+    pub(crate) fn invalid_patch(cause: &Cause) -> ApiError {
+        let message = format!(" \"\" is invalid: {}: {}", cause.field, cause.message);
+        ApiError::new(422, "Invalid", message).because(std::slice::from_ref(cause))
     }
 
     /// The request's options are not valid.
@@ -364,7 +381,7 @@ impl ApiError {
         if !self.reason.is_empty() {
             body["reason"] = self.reason.into();
         }
-        if !self.details.is_empty() {
+        if !self.details.is_empty() || self.reason == "NotFound" {
             body["details"] = Value::Object(self.details.clone());
         }
         body

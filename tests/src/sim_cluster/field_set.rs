@@ -165,12 +165,18 @@ impl FieldSet {
     }
 
     fn collect_paths(&self, prefix: &mut String, all: &mut Vec<String>) {
+        // The members of a level come before what lies below them, as in conflict messages.
+        for element in self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.member)
+            .map(|(element, _)| element)
+        {
+            all.push(format!("{prefix}{element}"));
+        }
         for (element, node) in &self.nodes {
             let length = prefix.len();
             prefix.push_str(&element.to_string());
-            if node.member {
-                all.push(prefix.clone());
-            }
             node.below.collect_paths(prefix, all);
             prefix.truncate(length);
         }
@@ -275,8 +281,8 @@ mod tests {
         assert_eq!(
             set(&fields).paths(),
             [
-                r#".metadata.finalizers[="a/b"]"#,
                 ".metadata.labels",
+                r#".metadata.finalizers[="a/b"]"#,
                 ".metadata.labels.app",
                 ".spec.args[0]",
                 r#".spec.containers[name="web"]"#,

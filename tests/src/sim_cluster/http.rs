@@ -54,10 +54,15 @@ pub(crate) fn split_path(path: &str) -> Option<(&str, &str, Vec<&str>)> {
 /// The plain 404 of a path that is not served.
 pub(crate) fn place(catalog: &Catalog, path: &str) -> Result<Place, ApiError> {
     let (group, version, rest) = split_path(path).ok_or_else(ApiError::page_not_found)?;
+    let served = |kind: &Arc<ResourceType>| kind.group == group && kind.version == version;
     let find = |plural: &str| {
-        catalog
-            .find(group, version, plural)
-            .ok_or_else(ApiError::page_not_found)
+        catalog.find(group, version, plural).ok_or_else(|| {
+            if catalog.all().any(served) {
+                ApiError::resource_not_found()
+            } else {
+                ApiError::page_not_found()
+            }
+        })
     };
     let (namespace, plural, name, below) = match rest.as_slice() {
         ["namespaces", namespace, plural, rest @ ..]

@@ -74,10 +74,12 @@ impl Entry {
             "manager": self.writer.manager,
             "operation": if self.apply { "Apply" } else { "Update" },
             "apiVersion": self.writer.api_version,
-            "time": self.writer.time,
             "fieldsType": "FieldsV1",
             "fieldsV1": self.fields.to_fields_v1(),
         });
+        if !self.writer.time.is_empty() {
+            entry["time"] = self.writer.time.as_str().into();
+        }
         if !self.writer.subresource.is_empty() {
             entry["subresource"] = self.writer.subresource.as_str().into();
         }
@@ -92,9 +94,6 @@ impl Entry {
         }
         if !self.apply {
             printed.push_str(&format!(" using {}", self.writer.api_version));
-            if !self.writer.time.is_empty() {
-                printed.push_str(&format!(" at {}", self.writer.time));
-            }
         }
         printed
     }
@@ -144,15 +143,26 @@ fn ownable(fields: &FieldSet, subresource: &str, has_status: bool) -> FieldSet {
     fields
 }
 
-/// Records in `new` who changed what, for a write that is not an apply.
+/// Records in `new` who changed what, for a write that is not an apply. An object that is being made is compared with
+/// what is there before anybody writes (`blank`). An object whose managed fields were taken away is left alone until
+/// somebody applies to it.
 pub(crate) fn track_update(
-    old: &Value,
+    before: Before<'_>,
     new: &mut Value,
     shape: &Shape,
     has_status: bool,
     writer: &Writer,
 ) {
-    let mut entries = starting_entries(old, new);
+    let (old, mut entries) = match before {
+        Before::Nothing(blank) => (blank, Vec::new()),
+        Before::Object(old) => match starting_entries(old, new) {
+            entries if entries.is_empty() => {
+                object::meta_mut(new).remove("managedFields");
+                return;
+            }
+            entries => (old, entries),
+        },
+    };
     let comparison = typed::compare(
         &without_managed_fields(old),
         &without_managed_fields(new),
@@ -171,9 +181,8 @@ pub(crate) fn track_update(
     let mine = ownable(&changed, &writer.subresource, has_status);
     match entries.iter_mut().find(|entry| entry.is_by(writer, false)) {
         Some(entry) => {
-            let fields = entry.fields.difference(&comparison.removed).union(&mine);
-            if fields != entry.fields || !mine.is_empty() {
-                entry.fields = fields;
+            entry.fields = entry.fields.difference(&comparison.removed).union(&mine);
+            if !mine.is_empty() {
                 entry.writer.time.clone_from(&writer.time);
             }
         }
@@ -184,6 +193,15 @@ pub(crate) fn track_update(
         }),
     }
     write(new, entries);
+}
+
+/// What a write starts from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Before<'a> {
+    /// There is no object; the value is what its kind has before anybody writes.
+    Nothing(&'a Value),
+    /// The stored object.
+    Object(&'a Value),
 }
 
 /// The entries a write starts from: those it sends back, else the stored ones; a single empty entry resets them.
@@ -213,6 +231,9 @@ pub(crate) fn apply(
     })?;
     let mut entries = read(live);
     let live = without_managed_fields(live);
+    if entries.is_empty() && !object::meta(&live, "uid").is_empty() {
+        entries.push(before_first_apply(&live, shape, has_status, writer));
+    }
     let applied = ownable(
         &typed::field_set(config, shape),
         &writer.subresource,
@@ -248,24 +269,59 @@ pub(crate) fn apply(
     if !conflicts.is_empty() {
         return Err(conflict(conflicts));
     }
+    object::strip_nulls(&mut new);
+    // An apply that changes nothing but ownership leaves no time.
+    let time = |before: &str| {
+        if new == live {
+            before.to_owned()
+        } else {
+            writer.time.clone()
+        }
+    };
     match entries.iter_mut().find(|entry| entry.is_by(writer, true)) {
-        Some(entry)
-            if entry.fields == applied && entry.writer.api_version == writer.api_version => {}
-        Some(entry) => (entry.fields, entry.writer) = (applied, writer.clone()),
-        None => entries.push(Entry {
-            writer: writer.clone(),
-            apply: true,
-            fields: applied,
-        }),
+        Some(entry) => {
+            let time = time(&entry.writer.time);
+            entry.fields = applied;
+            entry.writer = Writer {
+                time,
+                ..writer.clone()
+            };
+        }
+        None => {
+            let writer = Writer {
+                time: time(""),
+                ..writer.clone()
+            };
+            entries.push(Entry {
+                writer,
+                apply: true,
+                fields: applied,
+            });
+        }
     }
     write(&mut new, entries);
     Ok(new)
 }
 
+/// Whoever wrote an object that has no managed fields: the first apply gives all of it to an unknown manager.
+fn before_first_apply(live: &Value, shape: &Shape, has_status: bool, writer: &Writer) -> Entry {
+    let unknown = Writer {
+        manager: "before-first-apply".to_owned(),
+        subresource: String::new(),
+        ..writer.clone()
+    };
+    let fields = ownable(&typed::field_set(live, shape), "", has_status);
+    Entry {
+        writer: unknown,
+        apply: false,
+        fields,
+    }
+}
+
 /// Takes out what the manager applied last time, unless it or somebody else owns it now.
 fn prune(merged: &Value, shape: &Shape, last: &FieldSet, owned: &FieldSet) -> Value {
     let full = |set: &FieldSet| typed::with_declared_parents(set, shape);
-    let removed = |set: &FieldSet| typed::remove(merged, set, shape).unwrap_or_else(|| json!({}));
+    let removed = |set: &FieldSet| typed::remove(merged, set, shape);
     let (last, all) = (full(last), full(&typed::field_set(merged, shape)));
     let pruned = removed(&last);
     let kept = full(&typed::field_set(&pruned, shape)).union(&full(owned));
@@ -276,10 +332,14 @@ fn prune(merged: &Value, shape: &Shape, last: &FieldSet, owned: &FieldSet) -> Va
 
 fn conflict(mut conflicts: Vec<(String, Vec<String>)>) -> ApiError {
     conflicts.sort();
-    let causes: Vec<Cause> = conflicts
+    let each = conflicts
         .iter()
-        .flat_map(|(manager, paths)| paths.iter().map(move |path| (manager, path)))
-        .map(|(manager, path)| Cause {
+        .flat_map(|(manager, paths)| paths.iter().map(move |path| (path, manager)));
+    let mut each: Vec<(&String, &String)> = each.collect();
+    each.sort();
+    let causes: Vec<Cause> = each
+        .into_iter()
+        .map(|(path, manager)| Cause {
             reason: "FieldManagerConflict",
             message: format!("conflict with {manager}"),
             field: path.clone(),

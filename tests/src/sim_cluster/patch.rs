@@ -103,14 +103,13 @@ fn strategic(target: &mut Value, patch: &Value, shape: &Shape) -> Result<(), Api
         }
         let below = shape.field(name).0;
         let current = object.entry(name.clone()).or_insert(Value::Null);
+        let order = fields
+            .get(&format!("$setElementOrder/{name}"))
+            .and_then(Value::as_array);
         match below.atom(value) {
-            Atom::Keyed(keys, item) => merge_keyed(current, value, keys, item)?,
+            Atom::Keyed(keys, item) => merge_keyed(current, value, order, keys, item)?,
             Atom::Set => merge_values(current, value),
             _ => strategic(current, value, below)?,
-        }
-        let order = fields.get(&format!("$setElementOrder/{name}"));
-        if let (Some(Value::Array(order)), Value::Array(items)) = (order, current) {
-            sort_by_order(items, order);
         }
     }
     Ok(())
@@ -130,47 +129,76 @@ fn same_item(item: &Value, patch: &Value, keys: &[ListKey]) -> bool {
             .all(|key| value_of(item, key) == value_of(patch, key))
 }
 
+/// Merges the items of a patch into a list. The patch's items come in its order (or the one it sets), the others keep
+/// their place before those that they stood before.
 fn merge_keyed(
     current: &mut Value,
     patch: &Value,
+    order: Option<&Vec<Value>>,
     keys: &[ListKey],
     shape: &Shape,
 ) -> Result<(), ApiError> {
     let patches = patch.as_array().map_or(&[][..], Vec::as_slice);
-    let replace = |one: &&Value| one.get("$patch").and_then(Value::as_str) == Some("replace");
-    if patches.iter().any(|one| replace(&one)) {
-        *current = Value::Array(
-            patches
-                .iter()
-                .filter(|one| !replace(one))
-                .cloned()
-                .collect(),
-        );
-        return Ok(());
-    }
-    if !current.is_array() {
-        *current = Value::Array(Vec::new());
-    }
-    let Value::Array(items) = current else {
-        return Ok(());
+    let directive = |one: &Value| {
+        one.get("$patch")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     };
+    if patches.iter().any(|one| directive(one) == "replace") {
+        *current = patches
+            .iter()
+            .filter(|one| directive(one) != "replace")
+            .cloned()
+            .collect();
+        return Ok(());
+    }
+    let live = std::mem::take(current)
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut rest: Vec<(usize, Value)> = live.into_iter().enumerate().collect();
+    let mut patched: Vec<(Option<usize>, Value)> = Vec::new();
     for one in patches {
-        let found = items.iter().position(|item| same_item(item, one, keys));
-        if one.get("$patch").and_then(Value::as_str) == Some("delete") {
-            items.retain(|item| !same_item(item, one, keys));
-        } else if let Some(index) = found {
-            strategic(&mut items[index], one, shape)?;
-        } else if keys.iter().any(|key| one.get(&key.name).is_some()) {
-            let mut item = Value::Object(Map::new());
-            strategic(&mut item, one, shape)?;
-            items.push(item);
-        } else {
+        if !keys.iter().any(|key| one.get(&key.name).is_some()) {
             let key = keys.first().map_or("", |key| key.name.as_str());
             return Err(ApiError::bad_request(format!(
                 "map: {one} does not contain declared merge key: {key}"
             )));
         }
+        let found = rest
+            .iter()
+            .position(|(_, item)| same_item(item, one, keys))
+            .map(|index| rest.remove(index));
+        if directive(one) == "delete" {
+            continue;
+        }
+        let (place, mut item) =
+            found.map_or((None, Value::Null), |(place, item)| (Some(place), item));
+        strategic(&mut item, one, shape)?;
+        patched.push((place, item));
     }
+    if let Some(order) = order {
+        let rank = |item: &Value| order.iter().position(|entry| same_item(item, entry, keys));
+        // What the order names is meant by the patch, even if nothing in it changes.
+        let (named, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|(_, item)| rank(item).is_some());
+        patched.extend(named.into_iter().map(|(place, item)| (Some(place), item)));
+        patched.sort_by_key(|(_, item)| rank(item).unwrap_or(usize::MAX));
+        rest = others;
+    }
+    let mut merged = Vec::new();
+    let mut rest = rest.into_iter().peekable();
+    for (place, item) in patched {
+        while let Some((_, other)) =
+            rest.next_if(|(index, _)| place.is_some_and(|place| *index < place))
+        {
+            merged.push(other);
+        }
+        merged.push(item);
+    }
+    merged.extend(rest.map(|(_, item)| item));
+    *current = Value::Array(merged);
     Ok(())
 }
 
@@ -190,23 +218,6 @@ fn delete_values(list: Option<&mut Value>, values: &Value) {
     if let (Some(Value::Array(items)), Value::Array(values)) = (list, values) {
         items.retain(|item| !values.contains(item));
     }
-}
-
-/// Orders items as `$setElementOrder` lists their keys; items it does not list keep their place at the end.
-fn sort_by_order(items: &mut [Value], order: &[Value]) {
-    let place = |item: &Value| {
-        let same = |entry: &&Value| match entry {
-            Value::Object(keys) => keys
-                .iter()
-                .all(|(name, value)| item.get(name) == Some(value)),
-            value => *value == item,
-        };
-        order
-            .iter()
-            .position(|entry| same(&entry))
-            .unwrap_or(order.len())
-    };
-    items.sort_by_key(place);
 }
 
 #[cfg(test)]
@@ -242,7 +253,7 @@ mod tests {
             ),
             (
                 json!({"spec": {"containers": [{"name": "new"}]}}),
-                "/spec/containers/2",
+                "/spec/containers/0",
                 json!({"name": "new"}),
             ),
             (

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::defaults;
 use super::error::{ApiError, Cause};
 use super::kinds::ResourceType;
-use super::managed_fields::{self, Writer};
+use super::managed_fields::{self, Before, Writer};
 use super::object;
 use super::patch::{self, PatchType};
 use super::request::{ApiRequest, Subresource, WriteOptions};
@@ -51,11 +51,20 @@ impl ApiServer {
         self.take_name(kind, &mut body)?;
         check_place(request, &mut body)?;
         object::strip_nulls(&mut body);
-        fit_shape(kind, &mut body, options)?;
+        fit_shape(kind, &mut body, options, Sent::Whole)?;
         let mut new = self.born(request, body, now)?;
         strategy::prepare_create(kind, &mut new);
+        defaults::fill(kind, &mut new);
+        strategy::drop_empty(kind, &mut new);
         let writer = writer(request, options, now);
-        managed_fields::track_update(&json!({}), &mut new, &kind.shape, kind.status, &writer);
+        let blank = strategy::blank(kind);
+        managed_fields::track_update(
+            Before::Nothing(&blank),
+            &mut new,
+            &kind.shape,
+            kind.status,
+            &writer,
+        );
         self.admit_new(request, new, options, now)
     }
 
@@ -98,7 +107,7 @@ impl ApiServer {
         Ok(new)
     }
 
-    /// Fills in defaults, checks the object, and stores it.
+    /// Adds what the server hands out, checks the object, and stores it.
     fn admit_new(
         &mut self,
         request: &ApiRequest,
@@ -107,7 +116,7 @@ impl ApiServer {
         now: Timestamp,
     ) -> Result<Written, ApiError> {
         let kind = &request.kind;
-        defaults::fill(self, kind, &mut new);
+        defaults::allocate(self, kind, &mut new);
         let name = object::meta(&new, "name").to_owned();
         let causes = validation::check_new(kind, &new);
         if !causes.is_empty() {
@@ -143,10 +152,7 @@ impl ApiServer {
         check_type(kind, &mut body)?;
         let name = object::meta(&body, "name");
         if name.is_empty() || name != request.name {
-            let why = format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                request.name
-            );
+            let why = wrong_name(name, &request.name);
             return Err(ApiError::bad_request(why));
         }
         check_place(request, &mut body)?;
@@ -159,7 +165,7 @@ impl ApiServer {
             );
             return Err(ApiError::invalid(kind, &request.name, &[cause]));
         }
-        self.change(request, &stored, body, options, now)
+        self.change(request, &stored, Sent::Whole, body, options, now)
     }
 
     /// Patches an object; an apply may make it.
@@ -188,20 +194,16 @@ impl ApiServer {
         current["kind"] = kind.kind.as_ref().into();
         let mut patched = patch::patch(&current, &change, format, kind)?;
         check_type(kind, &mut patched)?;
-        if object::meta(&patched, "name") != request.name {
-            let cause = Cause::invalid(
-                "metadata.name",
-                &patched["metadata"]["name"],
-                "field is immutable",
-            );
-            return Err(ApiError::invalid(kind, &request.name, &[cause]));
+        let name = object::meta(&patched, "name");
+        if name != request.name {
+            return Err(ApiError::bad_request(wrong_name(name, &request.name)));
         }
         let uid = object::meta(&patched, "uid");
         if !uid.is_empty() && uid != stored.uid.as_ref() {
             let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
             return Err(ApiError::invalid(kind, &request.name, &[cause]));
         }
-        self.change(request, &stored, patched, options, now)
+        self.change(request, &stored, Sent::Patch, patched, options, now)
     }
 
     /// Carries out a change that is not an apply.
@@ -209,19 +211,28 @@ impl ApiServer {
         &mut self,
         request: &ApiRequest,
         stored: &Arc<Stored>,
+        sent: Sent,
         mut new: Value,
         options: &WriteOptions,
         now: Timestamp,
     ) -> Result<Written, ApiError> {
         let kind = &request.kind;
         object::strip_nulls(&mut new);
-        fit_shape(kind, &mut new, options)?;
+        fit_shape(kind, &mut new, options, sent)?;
         let old = stored.value();
         carry_identity(kind, &old, &mut new)?;
         strategy::prepare_update(kind, request.subresource, &old, &mut new);
-        defaults::fill(self, kind, &mut new);
+        defaults::fill(kind, &mut new);
+        strategy::drop_empty(kind, &mut new);
         let writer = writer(request, options, now);
-        managed_fields::track_update(&old, &mut new, &kind.shape, kind.status, &writer);
+        managed_fields::track_update(
+            Before::Object(&old),
+            &mut new,
+            &kind.shape,
+            kind.status,
+            &writer,
+        );
+        defaults::allocate(self, kind, &mut new);
         self.admit_change(request, &old, new, options, now)
     }
 
@@ -307,6 +318,19 @@ impl ApiServer {
     }
 }
 
+fn wrong_name(name: &str, wanted: &str) -> String {
+    format!("the name of the object ({name}) does not match the name on the URL ({wanted})")
+}
+
+/// How a change came: what does not fit the kind is told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// As a whole object.
+    Whole,
+    /// As a patch.
+    Patch,
+}
+
 /// Who writes, for managed fields.
 fn writer(request: &ApiRequest, options: &WriteOptions, now: Timestamp) -> Writer {
     let subresource = if request.subresource == Subresource::Status {
@@ -376,14 +400,15 @@ fn fit_shape(
     kind: &ResourceType,
     body: &mut Value,
     options: &WriteOptions,
+    sent: Sent,
 ) -> Result<(), ApiError> {
     defaults::quantities_to_text(kind, body);
+    let name = object::meta(body, "name").to_owned();
     let mut unknown = Vec::new();
     for mismatch in kind.shape.check(body) {
         match mismatch {
             Mismatch::Unknown { path } => unknown.push(format!("unknown field {path:?}")),
             Mismatch::WrongType { path, want, got } if kind.custom.is_some() => {
-                let name = object::meta(body, "name").to_owned();
                 return Err(ApiError::invalid(
                     kind,
                     &name,
@@ -391,26 +416,36 @@ fn fit_shape(
                 ));
             }
             Mismatch::WrongType { path, want, got } => {
-                let (kind, version) = (&kind.kind, &kind.version);
-                return Err(ApiError::bad_request(format!(
-                    "{kind} in version {version:?} cannot be handled as a {kind}: json: cannot unmarshal {got} into \
-                     Go struct field {kind}.{path} of type {want}"
-                )));
+                let name = &kind.kind;
+                let why = format!(
+                    "json: cannot unmarshal {got} into Go struct field {name}.{path} of type {want}"
+                );
+                return Err(undecodable(kind, sent, body, &why));
             }
         }
     }
     if !unknown.is_empty() && options.strict {
         let why = format!("strict decoding error: {}", unknown.join(", "));
-        let (name, version) = (&kind.kind, &kind.version);
-        return Err(ApiError::bad_request(match &kind.custom {
-            Some(_) => why,
-            None => format!("{name} in version {version:?} cannot be handled as a {name}: {why}"),
-        }));
+        return Err(undecodable(kind, sent, body, &why));
     }
     if !unknown.is_empty() {
         kind.shape.prune(body);
     }
     Ok(())
+}
+
+/// The refusal of a body that cannot be read as its kind.
+fn undecodable(kind: &ResourceType, sent: Sent, body: &Value, why: &str) -> ApiError {
+    let (name, version) = (&kind.kind, &kind.version);
+    match (sent, &kind.custom) {
+        (Sent::Patch, _) => {
+            ApiError::invalid_patch(&Cause::invalid("patch", &json!(body.to_string()), why))
+        }
+        (Sent::Whole, Some(_)) => ApiError::bad_request(why),
+        (Sent::Whole, None) => ApiError::bad_request(format!(
+            "{name} in version {version:?} cannot be handled as a {name}: {why}"
+        )),
+    }
 }
 
 /// Checks that the change is about the stored object, and keeps what no client may change.

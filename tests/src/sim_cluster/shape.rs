@@ -96,6 +96,15 @@ impl Shape {
         }
     }
 
+    /// Whether this is a map from arbitrary keys.
+    pub(crate) fn is_map(&self) -> bool {
+        match self {
+            Shape::Map(_) => true,
+            Shape::Atomic(inner) => inner.is_map(),
+            _ => false,
+        }
+    }
+
     /// The shape of the items of a list.
     pub(crate) fn item(&self) -> &Shape {
         match self {

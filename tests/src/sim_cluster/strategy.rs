@@ -5,8 +5,48 @@ use serde_json::{Map, Value, json};
 use super::kinds::ResourceType;
 use super::object;
 use super::request::Subresource;
+use super::shape::Shape;
 
-/// Drops what a client cannot set when it makes an object.
+/// What is there before anybody writes it: the parts of a kind that Go encodes even when they are empty. Whoever makes
+/// an object owns the fields in these parts, not the parts themselves.
+pub(crate) fn blank(kind: &ResourceType) -> Value {
+    let template = json!({"metadata": {}, "spec": {"containers": null}});
+    match kind.group_resource.as_ref() {
+        "deployments.apps" => {
+            json!({"spec": {"selector": null, "strategy": {}, "template": template}, "status": {}})
+        }
+        "statefulsets.apps" | "daemonsets.apps" => {
+            json!({"spec": {"selector": null, "updateStrategy": {}, "template": template}, "status": {}})
+        }
+        "replicasets.apps" => {
+            json!({"spec": {"selector": null, "template": template}, "status": {}})
+        }
+        "jobs.batch" => json!({"spec": {"template": template}, "status": {}}),
+        "cronjobs.batch" => {
+            json!({"spec": {"jobTemplate": {"metadata": {}, "spec": {"template": template}}}, "status": {}})
+        }
+        "pods" => json!({"spec": {"containers": null}, "status": {}}),
+        "services" | "ingresses.networking.k8s.io" => {
+            json!({"spec": {}, "status": {"loadBalancer": {}}})
+        }
+        "persistentvolumeclaims" => json!({"spec": {"resources": {}}, "status": {}}),
+        "limitranges" => json!({"spec": {"limits": null}}),
+        "networkpolicies.networking.k8s.io" => json!({"spec": {"podSelector": {}}}),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            json!({"rules": null})
+        }
+        "nodes" | "namespaces" | "persistentvolumes" | "resourcequotas" => {
+            json!({"spec": {}, "status": {}})
+        }
+        "poddisruptionbudgets.policy" | "horizontalpodautoscalers.autoscaling" => {
+            json!({"spec": {}, "status": {}})
+        }
+        "leases.coordination.k8s.io" => json!({"spec": {}}),
+        _ => json!({}),
+    }
+}
+
+/// Drops what a client cannot set when it makes an object, and sets the first status.
 pub(crate) fn prepare_create(kind: &ResourceType, new: &mut Value) {
     if !kind.status || kind.is("", "nodes") {
         // Kubelets register a node with its status.
@@ -17,10 +57,54 @@ pub(crate) fn prepare_create(kind: &ResourceType, new: &mut Value) {
     let first = match kind.group_resource.as_ref() {
         "namespaces" => json!({"phase": "Active"}),
         "pods" | "persistentvolumeclaims" | "persistentvolumes" => json!({"phase": "Pending"}),
-        "services" => json!({"loadBalancer": {}}),
-        _ => return,
+        "services" | "ingresses.networking.k8s.io" => json!({"loadBalancer": {}}),
+        "replicasets.apps" => json!({"replicas": 0}),
+        "statefulsets.apps" => json!({"replicas": 0, "availableReplicas": 0}),
+        "daemonsets.apps" => json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0,
+            "numberMisscheduled": 0, "numberReady": 0}),
+        "poddisruptionbudgets.policy" => json!({"currentHealthy": 0, "desiredHealthy": 0,
+            "disruptionsAllowed": 0, "expectedPods": 0}),
+        _ if kind.custom.is_some() => return,
+        _ => json!({}),
     };
     fields.insert("status".to_owned(), first);
+}
+
+/// Lists that are written even when they are empty.
+const KEPT: &[&str] = &["containers", "rules", "limits", "versions", "items"];
+
+/// Drops empty maps and lists, which Go's encoding of the built-in kinds leaves out. A custom resource is kept as it
+/// is written, except for its metadata.
+pub(crate) fn drop_empty(kind: &ResourceType, value: &mut Value) {
+    if kind.custom.is_none() {
+        empty_fields(&kind.shape, value);
+    } else if let Some(metadata) = value.get_mut("metadata") {
+        empty_fields(kind.shape.field("metadata").0, metadata);
+    }
+}
+
+fn empty_fields(shape: &Shape, value: &mut Value) {
+    let shape = match shape {
+        Shape::Atomic(inner) => inner,
+        other => other,
+    };
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, child| {
+                let below = shape.field(name).0;
+                empty_fields(below, child);
+                match child {
+                    Value::Object(map) => !map.is_empty() || !below.is_map(),
+                    Value::Array(list) => !list.is_empty() || KEPT.contains(&name.as_str()),
+                    _ => true,
+                }
+            });
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|child| empty_fields(shape.item(), child)),
+        _ => {}
+    }
 }
 
 /// Keeps the part of the object that this door cannot change.

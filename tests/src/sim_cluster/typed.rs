@@ -208,6 +208,13 @@ fn compare_child(
             comparison.removed.insert(element.clone());
             comparison.removed.insert_below(element, &every_path(value));
         }
+        // A null is a container without content: only the content comes and goes.
+        (Some(Value::Null), Some(is)) if !matches!(shape.atom(is), Atom::Leaf) => {
+            comparison.added.insert_below(element, &every_path(is));
+        }
+        (Some(was), Some(Value::Null)) if !matches!(shape.atom(was), Atom::Leaf) => {
+            comparison.removed.insert_below(element, &every_path(was));
+        }
         (Some(was), Some(is)) => {
             let same_kind = matches!(
                 (shape.atom(was), shape.atom(is)),
@@ -293,38 +300,50 @@ fn merge_lists(
     }
 }
 
-/// Takes the fields and items of `set` out of `value`. A container that loses its last entry goes, too.
-pub(crate) fn remove(value: &Value, set: &FieldSet, shape: &Shape) -> Option<Value> {
+/// Takes the fields and items of `set` out of `value`. A container that loses its last entry stays behind as null:
+/// nobody took the container itself away.
+pub(crate) fn remove(value: &Value, set: &FieldSet, shape: &Shape) -> Value {
     match shape.atom(value) {
-        Atom::Leaf => Some(value.clone()),
+        Atom::Leaf => value.clone(),
         Atom::Object(shape) => {
             let mut kept = Map::new();
             for (name, child) in value.as_object().into_iter().flatten() {
                 let element = PathElement::field(name);
+                if set.has(&element) {
+                    continue;
+                }
                 let child = match set.below(&element) {
-                    _ if set.has(&element) => None,
                     Some(below) => remove(child, below, shape.field(name).0),
-                    None => Some(child.clone()),
+                    None => child.clone(),
                 };
-                kept.extend(child.map(|child| (name.clone(), child)));
+                kept.insert(name.clone(), child);
             }
-            (!kept.is_empty()).then_some(Value::Object(kept))
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(kept)
+            }
         }
         Atom::Set => remove_items(&elements(value, None), set, shape.item()),
         Atom::Keyed(keys, item) => remove_items(&elements(value, Some(keys)), set, item),
     }
 }
 
-fn remove_items(items: &[(PathElement, &Value)], set: &FieldSet, item: &Shape) -> Option<Value> {
+fn remove_items(items: &[(PathElement, &Value)], set: &FieldSet, item: &Shape) -> Value {
     let kept: Vec<Value> = items
         .iter()
         .filter(|(element, _)| !set.has(element))
-        .filter_map(|(element, child)| match set.below(element) {
+        .map(|(element, child)| match set.below(element) {
             Some(below) => remove(child, below, item),
-            None => Some((*child).clone()),
+            None => (*child).clone(),
         })
+        .filter(|child| !child.is_null())
         .collect();
-    (!kept.is_empty()).then_some(Value::Array(kept))
+    if kept.is_empty() {
+        Value::Null
+    } else {
+        Value::Array(kept)
+    }
 }
 
 /// Marks each declared field that has members below it as a member itself, so that a struct goes with its last field.

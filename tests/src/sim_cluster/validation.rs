@@ -168,7 +168,7 @@ fn check_metadata(new: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::invalid("metadata.labels", value, "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"));
         }
     }
-    for (index, owner) in object::owners(new).iter().enumerate() {
+    for owner in object::owners(new) {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner
                 .get(field)
@@ -176,12 +176,8 @@ fn check_metadata(new: &Value, causes: &mut Vec<Cause>) {
                 .unwrap_or_default()
                 .is_empty()
             {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                causes.push(Cause::invalid(
-                    path,
-                    &json!(""),
-                    &format!("{field} must not be empty"),
-                ));
+                let path = format!("metadata.ownerReferences.{field}");
+                causes.push(Cause::invalid(path, &json!(""), "must not be empty"));
             }
         }
     }

@@ -16,6 +16,7 @@ pub(crate) fn checks() -> Vec<Check> {
         an_update_needs_the_present_version,
         a_change_of_nothing_is_none,
         merge_and_json_patch,
+        a_patch_that_breaks_the_type_is_refused,
         lists_select_and_page,
         unknown_fields_are_refused_on_request,
         generation_counts_spec_changes,
@@ -299,6 +300,18 @@ async fn merge_and_json_patch(context: Context) {
             .await,
     );
     assert_eq!(missing["code"], 404);
+}
+
+async fn a_patch_that_breaks_the_type_is_refused(context: Context) {
+    let api = context.config_maps();
+    context.config_map("a", "1").await;
+    let patch = Patch::Merge(json!({"data": {"key": 1}}));
+    let refused = refusal(api.patch("a", &PatchParams::default(), &patch).await);
+    assert_eq!(
+        (&refused["code"], &refused["reason"]),
+        (&json!(422), &json!("Invalid"))
+    );
+    assert_eq!(refused["details"]["causes"][0]["field"], "patch");
 }
 
 async fn lists_select_and_page(context: Context) {

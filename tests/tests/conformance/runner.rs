@@ -10,6 +10,7 @@ use skein_tests::kube_cluster::{KubeCluster, KubeOptions, StartError};
 use skein_tests::sim_cluster::{SimCluster, SimOptions};
 
 use crate::context::{Check, Context, Target};
+use crate::twins;
 
 /// Runs all checks whose name contains one of the command line's words.
 pub(crate) fn run(checks: &[Check]) -> ExitCode {
@@ -57,7 +58,9 @@ async fn run_targets(checks: &[Check]) -> ExitCode {
                 client: cluster.client(),
                 simulated: None,
             };
-            let found = run_target("real kube-apiserver", &target, checks).await;
+            let mut found = run_target("real kube-apiserver", &target, checks).await;
+            let own = SimCluster::new(SimOptions::named("twin"));
+            found.extend(twins::compare(&own.client(), &cluster.client()).await);
             if !found.is_empty() {
                 println!(
                     "the logs of the real control plane are kept in {}",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::sim_cluster::agenda::Task;
 use crate::sim_cluster::kinds::ResourceType;
-use crate::sim_cluster::managed_fields::{self, Writer};
+use crate::sim_cluster::managed_fields::{self, Before, Writer};
 use crate::sim_cluster::object;
 use crate::sim_cluster::server::ApiServer;
 use crate::sim_cluster::store::{Change, ObjectKey};
@@ -175,7 +175,13 @@ impl Run {
             subresource: subresource.to_owned(),
             time: object::timestamp(now),
         };
-        managed_fields::track_update(&self.value, &mut new, &self.kind.shape, true, &writer);
+        managed_fields::track_update(
+            Before::Object(&self.value),
+            &mut new,
+            &self.kind.shape,
+            true,
+            &writer,
+        );
         server.put(&self.key, new, now);
     }
 }
@@ -206,6 +212,11 @@ fn keep_times(before: Option<&Value>, status: &mut Value, now: Timestamp) {
             |one| one["lastTransitionTime"].clone(),
         );
         condition["lastTransitionTime"] = transition;
+        if condition.get("lastUpdateTime").is_some() {
+            let kept = kept.filter(|one| one["reason"] == condition["reason"]);
+            condition["lastUpdateTime"] =
+                kept.map_or_else(|| time.as_str().into(), |one| one["lastUpdateTime"].clone());
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl ApiServer {
         now: Timestamp,
     ) -> Result<Written, ApiError> {
         let kind = &request.kind;
+        let named = !object::meta(&config, "name").is_empty();
         let config = check_config(request, config, options)?;
         let writer = writer(request, options, now);
         let key = self.key(kind, &request.namespace, &request.name);
@@ -42,11 +43,19 @@ impl ApiServer {
                 )?;
                 carry_identity(kind, &old, &mut new)?;
                 strategy::prepare_update(kind, request.subresource, &old, &mut new);
-                defaults::fill(self, kind, &mut new);
+                defaults::fill(kind, &mut new);
+                strategy::drop_empty(kind, &mut new);
+                defaults::allocate(self, kind, &mut new);
                 self.admit_change(request, &old, new, options, now)
             }
             None if request.subresource != Subresource::None => {
                 Err(ApiError::not_found(kind, &request.name))
+            }
+            None if !named => {
+                let name = &request.name;
+                Err(ApiError::bad_request(format!(
+                    "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+                )))
             }
             None if !object::meta(&config, "uid").is_empty() => {
                 let why = format!(
@@ -66,6 +75,8 @@ impl ApiServer {
                 )?;
                 let mut new = self.born(request, new, now)?;
                 strategy::prepare_create(kind, &mut new);
+                defaults::fill(kind, &mut new);
+                strategy::drop_empty(kind, &mut new);
                 self.admit_new(request, new, options, now)
             }
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Written;
+use super::{Sent, Written};
 use crate::sim_cluster::error::ApiError;
 use crate::sim_cluster::object;
 use crate::sim_cluster::request::{Action, ApiRequest, DeleteOptions, Subresource, WriteOptions};
@@ -72,7 +72,7 @@ impl ApiServer {
             subresource: Subresource::None,
             ..request.clone()
         };
-        self.change(&whole, &stored, changed, options, now)
+        self.change(&whole, &stored, Sent::Whole, changed, options, now)
     }
 
     /// Carries out a `POST` below an object.

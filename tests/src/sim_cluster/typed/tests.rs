@@ -25,9 +25,9 @@ fn fields_of_an_object_follow_its_shape() {
         [
             ".metadata.labels.app",
             ".spec.externalIPs",
+            ".spec.selector",
             r#".spec.ports[port=80,protocol="TCP"]"#,
             r#".spec.ports[port=80,protocol="TCP"].port"#,
-            ".spec.selector",
         ]
     );
 }
@@ -46,8 +46,8 @@ fn comparing_names_each_path_once() {
     assert_eq!(
         comparison.removed.paths(),
         [
-            r#".spec.containers[name="a"].args"#,
             r#".spec.containers[name="b"]"#,
+            r#".spec.containers[name="a"].args"#,
             r#".spec.containers[name="b"].image"#,
             r#".spec.containers[name="b"].name"#,
         ]
@@ -107,14 +107,14 @@ fn atomic_parts_are_replaced_and_granular_parts_united() {
 }
 
 #[test]
-fn a_container_goes_with_its_last_entry() {
+fn a_container_without_entries_is_null() {
     let value = json!({"metadata": {"labels": {"a": "1"}, "name": "n"}, "data": {"k": "v"}});
     let set = FieldSet::from_fields_v1(
         &json!({"f:metadata": {"f:labels": {"f:a": {}}}, "f:data": {"f:k": {}}}),
     );
     assert_eq!(
         remove(&value, &set, &shape("", "configmaps")),
-        Some(json!({"metadata": {"name": "n"}}))
+        json!({"metadata": {"name": "n", "labels": null}, "data": null})
     );
 }
 

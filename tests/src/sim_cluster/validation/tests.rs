@@ -70,7 +70,7 @@ fn labels_and_owners_are_checked() {
         [
             "metadata.labels",
             "metadata.labels",
-            "metadata.ownerReferences[0].uid"
+            "metadata.ownerReferences.uid"
         ]
     );
 }

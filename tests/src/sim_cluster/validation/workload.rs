@@ -19,14 +19,16 @@ pub(super) fn check_selector(new: &Value, causes: &mut Vec<Cause>) {
                 selector,
                 "empty selector is invalid for deployment",
             ));
+            return;
         }
-        return;
     }
     let own = object::at(new, &["spec", "template", "metadata", "labels"]).unwrap_or(&Value::Null);
-    if labels
-        .into_iter()
-        .flatten()
-        .any(|(key, value)| own.get(key) != Some(value))
+    let unselected = selector.is_null();
+    if unselected
+        || labels
+            .into_iter()
+            .flatten()
+            .any(|(key, value)| own.get(key) != Some(value))
     {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", own, why));

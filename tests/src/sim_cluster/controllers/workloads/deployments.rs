@@ -22,6 +22,8 @@ pub(super) fn advance(server: &mut ApiServer, deployment: &Run, now: Timestamp) 
         .first()
         .map_or(0, |set| set.number(&["status", "readyReplicas"]));
     match current.first() {
+        // A paused Deployment does not begin anything new.
+        None if deployment.value["spec"]["paused"] == true => {}
         None => make_replica_set(server, deployment, &hash, replicas, now),
         Some(set) => scale(server, set, replicas, now),
     }
@@ -101,7 +103,9 @@ pub(super) fn report(server: &mut ApiServer, deployment: &Run, counts: &Counts, 
     let available = counts.ready >= least;
     let complete = counts.updated == wanted && counts.replicas == wanted && counts.ready == wanted;
     let set = format!("ReplicaSet \"{}-{}\"", deployment.name(), counts.hash);
-    let progressing = if complete {
+    let progressing = if deployment.value["spec"]["paused"] == true {
+        json!({"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused", "message": "Deployment is paused"})
+    } else if complete {
         condition(
             "Progressing",
             true,
@@ -127,7 +131,13 @@ pub(super) fn report(server: &mut ApiServer, deployment: &Run, counts: &Counts, 
         let message = "Deployment does not have minimum availability.";
         condition("Available", false, "MinimumReplicasUnavailable", message)
     };
-    let mut status = json!({"observedGeneration": deployment.generation(), "conditions": [availability, progressing]});
+    let mut conditions = json!([availability, progressing]);
+    for condition in conditions.as_array_mut().into_iter().flatten() {
+        // Filled in when it is reported.
+        condition["lastUpdateTime"] = Value::Null;
+    }
+    let mut status = json!({"observedGeneration": deployment.generation(), "terminatingReplicas": 0,
+        "conditions": conditions});
     let missing = (wanted.max(counts.replicas) - counts.ready).max(0);
     for (field, number) in [
         ("replicas", counts.replicas),
