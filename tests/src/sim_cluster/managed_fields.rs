@@ -252,23 +252,7 @@ pub(crate) fn apply(
     };
     let comparison = typed::compare(&live, &new, shape);
     let changed = comparison.added.union(&comparison.modified);
-    let mut conflicts = Vec::new();
-    for entry in entries
-        .iter_mut()
-        .filter(|entry| !entry.is_by(writer, true))
-    {
-        let lost = entry.fields.intersection(&changed);
-        if !lost.is_empty() && !force {
-            conflicts.push((entry.printed(), lost.paths()));
-        }
-        entry.fields = entry
-            .fields
-            .difference(&lost)
-            .difference(&comparison.removed);
-    }
-    if !conflicts.is_empty() {
-        return Err(conflict(conflicts));
-    }
+    take_fields(&mut entries, &changed, &comparison.removed, writer, force)?;
     object::strip_nulls(&mut new);
     // An apply that changes nothing but ownership leaves no time.
     let time = |before: &str| {
@@ -301,6 +285,32 @@ pub(crate) fn apply(
     }
     write(&mut new, entries);
     Ok(new)
+}
+
+/// Takes changed and removed fields from all other managers; without force, changed fields that they own are conflicts.
+fn take_fields(
+    entries: &mut [Entry],
+    changed: &FieldSet,
+    removed: &FieldSet,
+    writer: &Writer,
+    force: bool,
+) -> Result<(), ApiError> {
+    let mut conflicts = Vec::new();
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| !entry.is_by(writer, true))
+    {
+        let lost = entry.fields.intersection(changed);
+        if !lost.is_empty() && !force {
+            conflicts.push((entry.printed(), lost.paths()));
+        }
+        entry.fields = entry.fields.difference(&lost).difference(removed);
+    }
+    if conflicts.is_empty() {
+        Ok(())
+    } else {
+        Err(conflict(conflicts))
+    }
 }
 
 /// Whoever wrote an object that has no managed fields: the first apply gives all of it to an unknown manager.
