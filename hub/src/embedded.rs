@@ -95,7 +95,7 @@ pub async fn start(
     let operator = OperatorStore::open_or_create(&folders.keys.join("operator"), now)?
         .keys()
         .clone();
-    let mut options = Options::new(&folders.nats, operator.clone());
+    let mut options = Options::new(&folders.nats, operator.clone(), now);
     options.listen = arguments.listen;
     options.binary.clone_from(&arguments.nats_server);
     options.sync = match arguments.sync {

@@ -101,7 +101,7 @@ impl CommandQueue {
             let Some(messages) = &mut self.messages else {
                 if let Err(error) = self.listen().await {
                     tracing::warn!(%error, "the command queue is interrupted");
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    crate::pause::pause(Duration::from_millis(500)).await;
                 }
                 continue;
             };

@@ -100,7 +100,7 @@ pub async fn connect(settings: &Settings) -> Result<Connection, ConnectError> {
                 attempt += 1;
                 let wait = settings::delay(attempt, LONGEST_WAIT);
                 tracing::warn!(%servers, error = %source, ?wait, "no server can be reached, trying again");
-                tokio::time::sleep(wait).await;
+                crate::pause::pause(wait).await;
             }
             other => return other,
         }

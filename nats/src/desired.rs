@@ -121,7 +121,7 @@ impl DesiredStream {
             .await
             .map_err(|error| unavailable(Box::new(error)))?;
         let asked = client
-            .publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, body.into())
+            .publish_with_reply(subject::direct_get(stream), inbox, body.into())
             .await;
         asked.map_err(|error| unavailable(Box::new(error)))?;
 

@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use crate::operator::OperatorKeys;
 use crate::private_file::{self, FileError};
 use crate::server_config::{ServerConfig, ServerTls, Sync};
+use crate::task;
 
 /// How to run a server.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// The keys of the bus.
     pub keys: OperatorKeys,
+    /// The time now, which the server's own token is dated with.
+    pub now: Timestamp,
     /// When acknowledged messages are on disk.
     pub sync: Sync,
     /// TLS for clients.
@@ -53,12 +56,13 @@ pub struct Options {
 impl Options {
     /// A server on a loopback port of the system's choice.
     #[must_use]
-    pub fn new(state: impl Into<PathBuf>, keys: OperatorKeys) -> Self {
+    pub fn new(state: impl Into<PathBuf>, keys: OperatorKeys, now: Timestamp) -> Self {
         Self {
             state: state.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             binary: None,
             keys,
+            now,
             sync: Sync::Always,
             tls: None,
             start_timeout: Duration::from_secs(60),
@@ -161,7 +165,7 @@ impl EmbeddedServer {
         let launch = process::Launch {
             binary,
             config_file: options.state.join("nats-server.conf"),
-            config_text: config.render(&options.keys, Timestamp::now()),
+            config_text: config.render(&options.keys, options.now),
             config: config.clone(),
             start_timeout: options.start_timeout,
         };
@@ -173,13 +177,13 @@ impl EmbeddedServer {
         }
         // Started again, it shall listen on the same port.
         let launch = process::Launch {
-            config_text: config.render(&options.keys, Timestamp::now()),
+            config_text: config.render(&options.keys, options.now),
             config: config.clone(),
             ..launch
         };
         let (announce, state) = watch::channel(ServerState::Ready { pid: running.pid });
         let (stop, stopped) = mpsc::channel(1);
-        let supervisor = tokio::spawn(async move {
+        let supervisor = task::spawn("nats-server supervisor", async move {
             supervise::run(&launch, &mut running, &announce, stopped).await;
         });
         let scheme = if options.tls.is_some() { "tls" } else { "nats" };

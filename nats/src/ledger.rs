@@ -4,10 +4,11 @@
 //! memory for simulations and tests. One suite, [`conformance`], says what both promise.
 //!
 //! An append says what it stands on: the sequence *and* the id of the record before it.
-//! The sequence alone would not do. Take three appends in flight, standing on 10, 11 and
-//! 12, and a record of another writer that takes 11 first: the one on 10 is refused, but
-//! the one on 11 would be accepted, right behind a record its writer has never seen.
-//! With the id it is refused as well, and so are all behind it.
+//! The sequence alone would not do for appends in flight. Take three, standing on 10, 11
+//! and 12, and a record of another writer that takes 11 first: the one on 10 is refused,
+//! but the one on 11 would be accepted, right behind a record its writer has never seen.
+//! With the id it is refused as well, and so are all behind it. A ledger that cannot
+//! check the id takes one append at a time, see [`Ledger::max_in_flight`].
 
 mod appender;
 pub mod conformance;
@@ -116,6 +117,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// inner one answers what became of it. An answer that does not come is looked for: the
     /// record is read back, and sent again if its place is still free.
     fn append(&self, record: NewRecord, after: Tip) -> BoxFuture<'_, Pending>;
+
+    /// How many appends may be in flight at once. It is known for sure once [`Self::tip`] has
+    /// answered, and 1 until then.
+    fn max_in_flight(&self) -> usize;
 
     /// The records from a sequence on, and then those that come, for ever. Sequences are 1, 2, 3
     /// and so on without gaps; the stream ends after an error.

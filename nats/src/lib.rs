@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod message;
 pub mod nkey;
 pub mod operator;
+mod pause;
 mod private_file;
 mod publish;
 mod reader;
@@ -31,6 +32,7 @@ pub mod resolver;
 pub mod server_config;
 pub mod snapshots;
 pub mod status;
+mod task;
 pub mod topology;
 
 pub use connect::{Connection, Credentials, Settings, connect};

@@ -152,7 +152,7 @@ impl Reader {
         let wait = Duration::from_millis(50)
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST_WAIT);
-        tokio::time::sleep(wait).await;
+        crate::pause::pause(wait).await;
     }
 
     /// Makes a consumer; an error is one that waiting does not mend.
@@ -247,6 +247,8 @@ pub struct Bounds {
     pub first: u64,
     /// The newest message there was; 0 when there never was one.
     pub last: u64,
+    /// How many servers keep the stream.
+    pub replicas: usize,
 }
 
 /// A stream's bounds, as its leader knows them.
@@ -257,6 +259,7 @@ pub(crate) async fn bounds(jetstream: &Context, stream: &'static str) -> Result<
             Ok(Bounds {
                 first: state.first_sequence.max(1),
                 last: state.last_sequence,
+                replicas: found.cached_info().config.num_replicas,
             })
         }
         Err(error) => Err(match error.kind() {

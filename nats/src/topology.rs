@@ -191,7 +191,10 @@ pub struct StreamState {
 ///
 /// # Errors
 /// [`TopologyError::JetStream`] when the server does not answer.
-pub async fn inspect(connection: &Connection, replicas: usize) -> Result<Vec<StreamState>, TopologyError> {
+pub async fn inspect(
+    connection: &Connection,
+    replicas: usize,
+) -> Result<Vec<StreamState>, TopologyError> {
     let mut states = Vec::new();
     for spec in streams(replicas) {
         let name = spec.name().to_owned();
@@ -208,11 +211,25 @@ pub async fn inspect(connection: &Connection, replicas: usize) -> Result<Vec<Str
                 }
             }
             Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(ref answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                GetStreamErrorKind::JetStream(ref answer)
+                    if answer.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                {
                     let differences = vec!["it does not exist".to_owned()];
-                    StreamState { name, messages: 0, bytes: 0, last_sequence: 0, differences }
+                    StreamState {
+                        name,
+                        messages: 0,
+                        bytes: 0,
+                        last_sequence: 0,
+                        differences,
+                    }
                 }
-                _ => return Err(TopologyError::JetStream { action: "show", stream: name, source: Box::new(error) }),
+                _ => {
+                    return Err(TopologyError::JetStream {
+                        action: "show",
+                        stream: name,
+                        source: Box::new(error),
+                    });
+                }
             },
         };
         states.push(state);

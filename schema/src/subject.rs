@@ -170,6 +170,13 @@ pub fn content(digest: &Digest) -> String {
     format!("content.{digest}")
 }
 
+/// Where JetStream answers reads of a stream by sequence and subject, several messages to one
+/// request. Only hubs may ask.
+#[must_use]
+pub fn direct_get(stream: &str) -> String {
+    format!("$JS.API.DIRECT.GET.{stream}")
+}
+
 fn of_cluster(kind: &str, set: &SetName, cluster: &ClusterName) -> String {
     format!(
         "{kind}.{}.{}",

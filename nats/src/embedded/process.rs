@@ -10,11 +10,13 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinHandle;
 
 use super::log::{self, LastWords};
 use super::{ServerBinary, StartError, Version};
 use crate::private_file;
 use crate::server_config::ServerConfig;
+use crate::task;
 
 /// Runs its arguments, and ends them when its standard input ends: that is, when the process that
 /// holds the other end has ended, by whatever means. The system offers this for threads and only
@@ -57,6 +59,8 @@ pub(super) struct Running {
     pub(super) pid: u32,
     pub(super) port: u16,
     pub(super) last_words: LastWords,
+    /// Reads the log until the server has ended.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Launch {
@@ -83,8 +87,12 @@ impl Launch {
             source,
         })?;
         let last_words = LastWords::default();
+        let mut reader = None;
         if let Some(log) = guard.stderr.take() {
-            tokio::spawn(log::fold(log, last_words.clone()));
+            reader = Some(task::spawn(
+                "nats-server log",
+                log::fold(log, last_words.clone()),
+            ));
         }
         let pipe = guard.stdin.take();
         let mut running = Running {
@@ -93,6 +101,7 @@ impl Launch {
             pid: 0,
             port: 0,
             last_words,
+            reader,
         };
         match self.wait_until_ready(&mut running).await {
             Ok(()) => Ok(running),
@@ -125,7 +134,7 @@ impl Launch {
                     words: running.last_words.text(),
                 });
             }
-            tokio::time::sleep(POLL).await;
+            crate::pause::pause(POLL).await;
         }
     }
 
@@ -214,8 +223,13 @@ impl Running {
     /// The last words, once the log has been read to its end.
     async fn words_at_the_end(&mut self) -> String {
         self.pipe = None;
-        // The log is read by another task, which sees its end a moment later.
-        tokio::time::sleep(POLL * 5).await;
+        if let Some(reader) = self.reader.take()
+            && tokio::time::timeout(Duration::from_secs(2), reader)
+                .await
+                .is_err()
+        {
+            tracing::debug!("the log of nats-server does not end");
+        }
         self.last_words.text()
     }
 }
@@ -240,7 +254,7 @@ pub(super) async fn reclaim(pid_file: &Path, config_file: &Path) {
             let _ = kill_process(pid, Signal::KILL);
             return;
         }
-        tokio::time::sleep(POLL).await;
+        crate::pause::pause(POLL).await;
     }
 }
 

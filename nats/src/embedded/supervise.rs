@@ -42,7 +42,7 @@ pub(super) async fn run(
                 reason: reason.clone(),
             });
             tokio::select! {
-                () = tokio::time::sleep(wait(attempt)) => {}
+                () = crate::pause::pause(wait(attempt)) => {}
                 _ = stop.recv() => { announce.send_replace(ServerState::Stopped); return; }
             }
             match launch.start().await {

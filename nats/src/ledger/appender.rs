@@ -1,5 +1,6 @@
 //! Many appends in flight, answered in the order they were made.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -8,7 +9,8 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use super::{AppendError, Ledger, NewRecord, Outcome, Tip};
 
-/// How many appends may wait for their answer. More gain nothing: see the benchmarks.
+/// How many appends a ledger takes at most before the first is answered. More gain nothing: see
+/// the benchmarks.
 pub const MAX_IN_FLIGHT: usize = 256;
 
 /// What became of one append.
@@ -27,11 +29,13 @@ pub struct Settled<T> {
 /// Take all answers, read on from the ledger, decide anew, and make another appender.
 ///
 /// To be used by one loop: `select!` on [`Appender::settled`] and, while [`Appender::has_room`],
-/// on whatever brings new records. Both are safe to drop between polls.
+/// on whatever brings new records. Waiting for an answer may be dropped; a push may not.
 pub struct Appender<T> {
     ledger: Arc<dyn Ledger>,
     tip: Tip,
     in_flight: FuturesOrdered<BoxFuture<'static, Settled<T>>>,
+    /// Answers that came while a push waited for room.
+    answered: VecDeque<Settled<T>>,
     broken: bool,
 }
 
@@ -43,6 +47,7 @@ impl<T: Send + 'static> Appender<T> {
             ledger,
             tip,
             in_flight: FuturesOrdered::new(),
+            answered: VecDeque::new(),
             broken: false,
         }
     }
@@ -50,13 +55,13 @@ impl<T: Send + 'static> Appender<T> {
     /// Whether another record can be sent now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        !self.broken && self.in_flight.len() < MAX_IN_FLIGHT
+        !self.broken && self.in_flight.len() < self.ledger.max_in_flight()
     }
 
     /// How many answers are outstanding.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.answered.len()
     }
 
     /// Whether an append was not stored.
@@ -71,8 +76,16 @@ impl<T: Send + 'static> Appender<T> {
         &self.tip
     }
 
-    /// Sends a record. On a broken appender nothing is sent and the answer is a conflict.
+    /// Sends a record, after having waited for room. On a broken appender nothing is sent and the
+    /// answer is a conflict. To be awaited to its end.
     pub async fn push(&mut self, record: NewRecord, ticket: T) {
+        while !self.broken && !self.has_room() {
+            let Some(settled) = self.in_flight.next().await else {
+                break;
+            };
+            self.note(&settled);
+            self.answered.push_back(settled);
+        }
         let after = self.tip.clone();
         if self.broken {
             let outcome = Ok(Outcome::Conflict {
@@ -93,10 +106,17 @@ impl<T: Send + 'static> Appender<T> {
 
     /// The next answer, in the order of the pushes; `None` when none is outstanding.
     pub async fn settled(&mut self) -> Option<Settled<T>> {
+        if let Some(settled) = self.answered.pop_front() {
+            return Some(settled);
+        }
         let settled = self.in_flight.next().await?;
+        self.note(&settled);
+        Some(settled)
+    }
+
+    fn note(&mut self, settled: &Settled<T>) {
         if !matches!(settled.outcome, Ok(Outcome::Appended { .. })) {
             self.broken = true;
         }
-        Some(settled)
     }
 }

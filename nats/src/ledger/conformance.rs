@@ -81,12 +81,11 @@ async fn an_append_elsewhere_than_at_the_end_is_refused(ledger: &dyn Ledger) {
         sequence,
         id: id.map(str::to_owned),
     };
-    for stale in [
-        at(0, None),
-        at(2, None),
-        at(7, Some("first")),
-        at(1, Some("another")),
-    ] {
+    let mut stale = vec![at(0, None), at(2, None), at(7, Some("first"))];
+    if ledger.max_in_flight() > 1 {
+        stale.push(at(1, Some("another")));
+    }
+    for stale in stale {
         let outcome = append(ledger, record("misplaced"), stale.clone()).await;
         assert_eq!(
             outcome,
@@ -103,7 +102,6 @@ async fn many_in_flight_are_answered_in_order(ledger: &Arc<dyn Ledger>) {
     let begin = tip(&**ledger).await;
     let mut appender = Appender::new(Arc::clone(ledger), begin.clone());
     for number in 0..200_u64 {
-        assert!(appender.has_room());
         appender
             .push(record(&format!("many-{number}")), number)
             .await;

@@ -1,5 +1,7 @@
 //! The ledger on the bus.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::header;
@@ -12,7 +14,9 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use skein_schema::subject;
 
-use super::{AppendError, Ledger, NewRecord, Outcome, Pending, ReadError, StoredRecord, Tip};
+use super::{
+    AppendError, Ledger, MAX_IN_FLIGHT, NewRecord, Outcome, Pending, ReadError, StoredRecord, Tip,
+};
 use crate::connect::Connection;
 use crate::message::StoredMessage;
 use crate::publish;
@@ -29,6 +33,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct JetStreamLedger {
     jetstream: Context,
     search: Duration,
+    /// Whether the stream is on one server only. Found out by [`Ledger::tip`].
+    ///
+    /// Servers up to 2.15.2 stop a *replicated* stream for good when the id that a message expects
+    /// before it is another one. So there no id is sent, and one append is in flight at a time:
+    /// for that the sequence alone is enough.
+    single: Arc<AtomicBool>,
 }
 
 /// What an answer to a publish says.
@@ -47,6 +57,7 @@ impl JetStreamLedger {
         Self {
             jetstream: connection.jetstream().clone(),
             search: SEARCH,
+            single: Arc::default(),
         }
     }
 
@@ -66,7 +77,9 @@ impl JetStreamLedger {
             .headers(record.headers.to_nats())
             .message_id(&record.id)
             .expected_last_sequence(after.sequence);
-        if let Some(id) = &after.id {
+        if let Some(id) = &after.id
+            && self.single.load(Ordering::Relaxed)
+        {
             message = message.header(header::NATS_EXPECTED_LAST_MESSAGE_ID, id.as_str());
         }
         self.jetstream
@@ -121,14 +134,14 @@ impl JetStreamLedger {
                     tracing::debug!(after = after.sequence, %reason, "sending a record again");
                     answer = read_answer(self.send(&record, &after).await).await;
                     if matches!(answer, Answer::WrongTip | Answer::None { .. }) {
-                        tokio::time::sleep(PAUSE).await;
+                        crate::pause::pause(PAUSE).await;
                     }
                 }
                 Err(error) => {
                     answer = Answer::None {
                         reason: error.to_string(),
                     };
-                    tokio::time::sleep(PAUSE).await;
+                    crate::pause::pause(PAUSE).await;
                 }
             }
         }
@@ -200,6 +213,14 @@ impl Ledger for JetStreamLedger {
         .boxed()
     }
 
+    fn max_in_flight(&self) -> usize {
+        if self.single.load(Ordering::Relaxed) {
+            MAX_IN_FLIGHT
+        } else {
+            1
+        }
+    }
+
     fn read(&self, from: u64) -> BoxStream<'static, Result<StoredRecord, ReadError>> {
         let stream = subject::LEDGER_STREAM;
         reader::follow(
@@ -234,6 +255,7 @@ impl Ledger for JetStreamLedger {
     fn tip(&self) -> BoxFuture<'_, Result<Tip, ReadError>> {
         async move {
             let bounds = reader::bounds(&self.jetstream, subject::LEDGER_STREAM).await?;
+            self.single.store(bounds.replicas == 1, Ordering::Relaxed);
             let last = if bounds.last == 0 {
                 None
             } else {

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Ledger, NewRecord, Outcome, Pending, ReadError, StoredRecord, Tip};
+use super::{Ledger, MAX_IN_FLIGHT, NewRecord, Outcome, Pending, ReadError, StoredRecord, Tip};
 use crate::message::MESSAGE_ID;
 
 /// What a record's time is taken from.
@@ -82,6 +82,10 @@ impl Ledger for MemoryLedger {
     fn append(&self, record: NewRecord, after: Tip) -> BoxFuture<'_, Pending> {
         let outcome = self.store(record, &after);
         ready(ready(Ok(outcome)).boxed()).boxed()
+    }
+
+    fn max_in_flight(&self) -> usize {
+        MAX_IN_FLIGHT
     }
 
     fn read(&self, from: u64) -> BoxStream<'static, Result<StoredRecord, ReadError>> {

@@ -61,23 +61,28 @@ impl StreamSpec {
     }
 }
 
-/// All streams, each kept on `replicas` servers.
+/// All streams. Those that only hubs write are kept on `replicas` servers.
+///
+/// Commands and statuses are kept on one: servers up to 2.15.2 stop a *replicated* stream for good
+/// when a message on it expects another id before it (`Nats-Expected-Last-Msg-Id`), so that a
+/// single agent could silence all. On one server the same message is refused and nothing more.
+/// Both can be sent again by those who wrote them.
 #[must_use]
 pub fn streams(replicas: usize) -> Vec<StreamSpec> {
     let declared = [
-        ledger(),
-        commands(),
-        desired(),
-        content(),
-        status(),
-        snapshots(),
-        leases(),
+        (ledger(), replicas),
+        (commands(), 1),
+        (desired(), replicas),
+        (content(), replicas),
+        (status(), 1),
+        (snapshots(), replicas),
+        (leases(), replicas),
     ];
     declared
         .into_iter()
-        .map(|config| StreamSpec {
+        .map(|(config, num_replicas)| StreamSpec {
             config: Config {
-                num_replicas: replicas,
+                num_replicas,
                 ..config
             },
         })
@@ -247,6 +252,7 @@ mod tests {
             );
             assert_eq!(config.duplicate_window, DUPLICATE_WINDOW, "{name}");
             assert!(config.max_message_size > 0, "{name}");
+            assert_eq!(config.num_replicas, 1, "{name}: see `streams`");
         }
     }
 

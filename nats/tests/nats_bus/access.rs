@@ -10,7 +10,7 @@ use skein_nats::connect::{ConnectError, ConnectionEvent, Credentials, Refusal, S
 use skein_nats::nkey::{Key, KeyKind};
 use skein_nats::resolver::{AccountRevocations, ClientChange};
 
-use crate::support::{Bus, now, settings, soon};
+use crate::support::{Bus, beside, now, settings, soon};
 
 const INBOX_WAIT: Duration = Duration::from_secs(5);
 
@@ -137,8 +137,7 @@ async fn a_join_token_asks_to_join_and_is_answered() {
         .await
         .expect("subscribed");
     bus.hub.flush().await.expect("flushed");
-    let asking =
-        tokio::spawn(async move { token.request("join.t1", Headers::new(), "me".into()).await });
+    let asking = beside(async move { token.request("join.t1", Headers::new(), "me".into()).await });
     let asked = soon("the request", joins.next()).await.expect("open");
     bus.hub
         .respond(&asked, Headers::new(), "wait".into())

@@ -23,9 +23,13 @@ async fn it_keeps_its_port_its_streams_and_its_accounts_over_a_stop() {
     bus.server.stop().await;
     assert!(!alive(pid), "the server has ended");
 
-    let server = EmbeddedServer::start(Options::new(bus.folder.path().join("bus"), keys.clone()))
-        .await
-        .expect("again");
+    let server = EmbeddedServer::start(Options::new(
+        bus.folder.path().join("bus"),
+        keys.clone(),
+        now(),
+    ))
+    .await
+    .expect("again");
     assert_eq!(server.url(), url);
     let hub = connect(&settings(&keys, Role::Hub, "hub-0", &url))
         .await
@@ -67,6 +71,7 @@ async fn two_cannot_share_a_folder() {
     let second = EmbeddedServer::start(Options::new(
         bus.folder.path().join("bus"),
         bus.keys.clone(),
+        now(),
     ))
     .await;
     assert!(
@@ -105,15 +110,22 @@ async fn one_that_a_killed_process_left_behind_is_ended_first() {
         .spawn()
         .expect("started");
     let pid_file = folder.join("run/nats-server.pid");
+    let id = left_behind.id().to_string();
     eventually("it has written its id", async || {
-        std::fs::read_to_string(&pid_file).ok()
+        std::fs::read_to_string(&pid_file)
+            .ok()
+            .filter(|written| written.trim() == id)
     })
     .await;
 
-    let server = EmbeddedServer::start(Options::new(&folder, keys))
+    let server = EmbeddedServer::start(Options::new(&folder, keys, now()))
         .await
         .expect("started");
-    assert!(left_behind.wait().is_ok(), "it was ended");
+    let ended = left_behind.try_wait().expect("a status");
+    assert!(
+        ended.is_some(),
+        "it was ended before another one was started"
+    );
     server.stop().await;
 }
 
@@ -121,7 +133,7 @@ async fn one_that_a_killed_process_left_behind_is_ended_first() {
 async fn a_configuration_the_server_refuses_is_told_with_its_words() {
     let folder = tempfile::tempdir().expect("folder");
     let store = OperatorStore::create(&folder.path().join("operator"), now()).expect("keys");
-    let mut options = Options::new(folder.path().join("bus"), store.keys().clone());
+    let mut options = Options::new(folder.path().join("bus"), store.keys().clone(), now());
     let missing = folder.path().join("missing.pem");
     options.tls = Some(ServerTls {
         certificate: missing.clone(),

@@ -13,7 +13,7 @@ use skein_nats::ledger::{
 };
 use skein_nats::{NewRecord, Outcome};
 
-use crate::support::{Bus, now, settings, signal, soon};
+use crate::support::{Bus, now, settings, signal, soon, wait_a_moment};
 
 #[tokio::test]
 async fn memory_keeps_the_promises() {
@@ -100,7 +100,7 @@ async fn write_all(ledger: &Arc<dyn Ledger>, count: usize) {
                 if let Ok(tip) = ledger.tip().await {
                     return tip;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                wait_a_moment(Duration::from_millis(20)).await;
             }
         })
         .await;

@@ -1,6 +1,8 @@
 //! The crate against a real `nats-server`.
 
 mod access;
+mod attack;
+mod cluster;
 mod embedded;
 mod ledger;
 mod streams;

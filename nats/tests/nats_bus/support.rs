@@ -29,7 +29,8 @@ impl Bus {
         let store = OperatorStore::create(&folder.path().join("operator"), now()).expect("keys");
         let keys = store.keys().clone();
         let server =
-            EmbeddedServer::start(Options::new(folder.path().join("bus"), keys.clone())).await;
+            EmbeddedServer::start(Options::new(folder.path().join("bus"), keys.clone(), now()))
+                .await;
         let server = server.expect("a server");
         let system = connect(&settings(&keys, Role::System, "system", server.url()))
             .await
@@ -76,6 +77,23 @@ impl Bus {
     }
 }
 
+/// Runs a part of the scene beside the test.
+#[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+pub(crate) fn beside<T: Send + 'static>(
+    part: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(part)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "between two looks at a condition with a deadline"
+)]
+pub(crate) async fn wait_a_moment(moment: Duration) {
+    tokio::time::sleep(moment).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are composition roots")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -99,7 +117,7 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Op
             begin.elapsed() < PATIENCE,
             "{what}: not within {PATIENCE:?}"
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        wait_a_moment(Duration::from_millis(10)).await;
     }
 }
 
