@@ -116,7 +116,8 @@ async fn run_embedded(arguments: &EmbeddedArguments) -> anyhow::Result<()> {
         keys: folders.keys.clone(),
         data: folders.hub.clone(),
         http: arguments.http,
-        lead: config::Lead::default(),
+        // Nobody else wants to lead; after a crash the lease need not be waited for long.
+        lead: config::Lead { lease_seconds: 3 },
         snapshots: config::Snapshots::default(),
         alone: true,
     };
@@ -243,25 +244,29 @@ async fn ensure_streams(bus: &Bus) -> Result<Vec<String>, TopologyError> {
 }
 
 /// Says on stdout, in one line of JSON, that the hub serves: it has read the ledger, and where it
-/// leads (a hub that is `alone` always does), users and agents can enter.
+/// leads (a hub that is `alone` always does), users and agents can enter. A hub that has fenced
+/// itself says that instead.
 async fn announce(
     state: &State,
     mut pushed: watch::Receiver<bool>,
     alone: bool,
     line: &serde_json::Value,
 ) {
-    let serves = |standing: &Standing| match standing {
-        Standing::CatchingUp | Standing::Fenced(_) => false,
+    let is_settled = |standing: &Standing| match standing {
+        Standing::CatchingUp => false,
         Standing::Following => !alone,
-        Standing::Leading => true,
+        Standing::Leading | Standing::Fenced(_) => true,
     };
     let mut standing = state.standing();
-    let leads = match standing.wait_for(serves).await {
-        Ok(standing) => *standing == Standing::Leading,
+    let settled = match standing.wait_for(is_settled).await {
+        Ok(standing) => standing.clone(),
         Err(_) => return,
     };
-    if leads && pushed.wait_for(|pushed| *pushed).await.is_err() {
-        return;
+    match settled {
+        Standing::Fenced(reason) => {
+            println!("{}", serde_json::json!({"ready": false, "fenced": reason}))
+        }
+        Standing::Leading if pushed.wait_for(|pushed| *pushed).await.is_err() => {}
+        Standing::Leading | Standing::Following | Standing::CatchingUp => println!("{line}"),
     }
-    println!("{line}");
 }

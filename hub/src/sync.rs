@@ -221,8 +221,9 @@ impl Inner {
     /// The cluster's line, once it is not behind what the agent has.
     async fn line(&self, cluster: &ClusterName, rev: u64) -> Result<Line, SyncError> {
         let mut changes = self.lines.changes();
-        let known = |line: &Line| line.stored > 0 && line.assigned >= rev;
-        if let Some(line) = self.lines.get(cluster).filter(known) {
+        // A revision that is on its way may have reached the agent before its acknowledgement us.
+        let is_known = |line: &Line| line.stored > 0 && line.assigned >= rev;
+        if let Some(line) = self.lines.get(cluster).filter(is_known) {
             return Ok(line);
         }
         // The stream has lost what the agent has seen, or never had anything: only the lead can
@@ -238,15 +239,15 @@ impl Inner {
             .send(ask)
             .await
             .map_err(|_| SyncError::Behind)?;
-        let known = async {
+        let sent = async {
             loop {
-                if let Some(line) = self.lines.get(cluster).filter(known) {
+                if let Some(line) = self.lines.get(cluster).filter(|line| line.stored > rev) {
                     return Some(line);
                 }
                 changes.changed().await.ok()?;
             }
         };
-        tokio::time::timeout(PATIENCE, known)
+        tokio::time::timeout(PATIENCE, sent)
             .await
             .ok()
             .flatten()

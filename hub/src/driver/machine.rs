@@ -515,3 +515,6 @@ fn revokes(stored: &Stored) -> bool {
         .iter()
         .any(|event| matches!(event, Event::CredentialRevoked(_) | Event::TokenRevoked(_)))
 }
+
+#[cfg(test)]
+mod tests;
