@@ -264,7 +264,7 @@ async fn announce(
     };
     match settled {
         Standing::Fenced(reason) => {
-            println!("{}", serde_json::json!({"ready": false, "fenced": reason}))
+            println!("{}", serde_json::json!({"ready": false, "fenced": reason}));
         }
         Standing::Leading if pushed.wait_for(|pushed| *pushed).await.is_err() => {}
         Standing::Leading | Standing::Following | Standing::CatchingUp => println!("{line}"),

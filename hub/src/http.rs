@@ -1,6 +1,7 @@
 //! Health and metrics over HTTP: `/healthz` (the process answers), `/readyz` (it can serve, with
 //! reasons when not), `/metrics` (Prometheus).
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use skein_hub_core::World;
 use skein_nats::Connection;
+use skein_schema::event::Availability;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
@@ -92,7 +95,24 @@ fn readiness(standing: &Standing, connected: bool, sequence: u64) -> Readiness {
     }
 }
 
+/// How many clusters are in each state; every state is there, also without any cluster.
+fn clusters(world: &World) -> BTreeMap<&'static str, i64> {
+    let mut counts = BTreeMap::from([("True", 0), ("False", 0), ("Unknown", 0), ("Pending", 0)]);
+    for (_, cluster) in world.clusters() {
+        let status = match cluster.availability.as_ref().map(|seen| seen.availability) {
+            _ if !cluster.opinion.is_some_and(|opinion| opinion.accepted) => "Pending",
+            Some(Availability::Available) => "True",
+            Some(Availability::Unavailable) => "False",
+            Some(Availability::Unknown) | None => "Unknown",
+        };
+        *counts.entry(status).or_default() += 1;
+    }
+    counts
+}
+
 async fn metrics(Extract(pages): Extract<Pages>) -> impl IntoResponse {
+    let counts = clusters(&pages.state.read().world);
+    pages.metrics.count_clusters(&counts);
     match pages.metrics.encode() {
         Ok(text) => {
             let kind = [(

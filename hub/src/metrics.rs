@@ -1,5 +1,6 @@
 //! What Prometheus sees. Every metric is declared here, with its meaning and unit.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
@@ -244,6 +245,16 @@ impl Metrics {
     /// Notes how long an append took.
     pub fn appended(&self, took: Duration) {
         self.append.observe(took.as_secs_f64());
+    }
+
+    /// Shows how many clusters are in each state, by OCM's condition status.
+    pub fn count_clusters(&self, counts: &BTreeMap<&'static str, i64>) {
+        for (status, count) in counts {
+            let label = ConditionLabel {
+                status: (*status).to_owned(),
+            };
+            self.clusters.get_or_create(&label).set(*count);
+        }
     }
 
     /// All metrics in the OpenMetrics text form.

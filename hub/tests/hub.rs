@@ -1,5 +1,6 @@
 //! The hub program against a real nats-server: started, spoken to over the bus alone, killed,
 //! started again.
+#![allow(clippy::unwrap_used, reason = "a step that fails, fails its test")]
 
 #[path = "hub/agent.rs"]
 mod agent;

@@ -9,6 +9,7 @@ use skein_schema::query::{Answer, At, EventFilter, Query, Selection, WatchChange
 use skein_schema::resource::KindName;
 use skein_schema::subject;
 
+use crate::agent::Agent;
 use crate::process::Plane;
 use crate::user::{User, apply, clusterset, now, select};
 use crate::wait::PATIENCE;
@@ -257,9 +258,14 @@ async fn health_readiness_and_metrics_are_shown() {
         http_get(&plane.process.ready.http, "/healthz").await,
         (200, "ok\n".to_owned())
     );
+    Agent::join(&user, "c1").await;
     let (_, metrics) = http_get(&plane.process.ready.http, "/metrics").await;
     assert!(
         metrics.contains("skein_hub_commands_total{verb=\"apply\",outcome=\"Recorded\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("skein_hub_clusters{status=\"Unknown\"} 1"),
         "{metrics}"
     );
     plane.process.stop().await;
