@@ -42,6 +42,8 @@ pub struct Machine {
     lease: bool,
     /// The ledger's end, while catching up to it.
     target: Option<u64>,
+    /// While leading is not made known yet: what must be committed first.
+    lead_from: Option<u64>,
     /// Records on their way and answers behind them, oldest first.
     pending: VecDeque<Entry>,
     /// Requests that came, or came back, while catching up.
@@ -119,6 +121,7 @@ impl Machine {
             standing: Standing::CatchingUp,
             lease: false,
             target: None,
+            lead_from: None,
             pending: VecDeque::new(),
             waiting: VecDeque::new(),
             unshared: 0,
@@ -224,6 +227,7 @@ impl Machine {
 
     fn stand(&mut self, standing: Standing, effects: &mut Vec<Effect>) {
         if self.standing != standing {
+            self.lead_from = None;
             self.standing = standing.clone();
             effects.push(Effect::Stand(standing));
         }
@@ -354,11 +358,21 @@ impl Machine {
         }
         self.share();
         effects.push(Effect::Lead { last });
-        self.stand(Standing::Leading, effects);
+        self.standing = Standing::Leading;
         effects.push(self.revocations());
         self.react(&Trigger::Started, None, now, effects);
+        // Whoever hears that this hub leads finds what must always be there.
+        self.lead_from = Some(self.head.sequence());
+        self.make_lead_known(effects);
         for request in std::mem::take(&mut self.waiting) {
             self.decide(request, now, effects);
+        }
+    }
+
+    fn make_lead_known(&mut self, effects: &mut Vec<Effect>) {
+        if self.lead_from.is_some_and(|from| self.committed() >= from) {
+            self.lead_from = None;
+            effects.push(Effect::Stand(Standing::Leading));
         }
     }
 

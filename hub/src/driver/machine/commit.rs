@@ -33,6 +33,7 @@ impl Machine {
             self.commit(&stored, digest, effects);
             effects.extend(answer.map(super::Answer::effect));
         }
+        self.make_lead_known(effects);
         self.release(effects);
         if self.pending.is_empty() && self.unshared >= SHARE_AGAIN {
             self.share();
