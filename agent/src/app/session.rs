@@ -127,7 +127,7 @@ fn start(
     let (environment, metrics) = (&running.options.environment, &running.metrics);
     let times = running.options.times;
     let credential = &membership.credential;
-    let session = new_id(&**environment);
+    let (token, session) = (running.options.token.clone(), new_id(&**environment));
     let (state, reported) = journal.load(credential)?;
 
     let (position, at) = watch::channel(Position {
@@ -169,11 +169,7 @@ fn start(
         environment: Arc::clone(environment),
         registration: running.registration.clone(),
         store: Arc::clone(&running.registration.store),
-        rejoin: running
-            .options
-            .token
-            .clone()
-            .map(|token| (token, running.plain_introduction())),
+        rejoin: token.map(|token| (token, running.plain_introduction())),
         handle: link_place,
         position: at,
         health: kube_health,

@@ -167,19 +167,29 @@ impl Checker {
                 target,
                 variable,
                 body,
-            } => {
-                let inner = match self.infer(target)? {
-                    Type::Optional(inner) => *inner,
-                    Type::Dyn => Type::Dyn,
-                    other => return no_overload(expr, "optMap", &[&other]),
-                };
-                let body = self.with(variable, inner, |checker| checker.infer(body))?;
-                match (kind, body) {
-                    (OptionalMacro::Map, body) => Ok(optional_of(body)),
-                    (OptionalMacro::FlatMap, body @ (Type::Optional(_) | Type::Dyn)) => Ok(body),
-                    (OptionalMacro::FlatMap, other) => no_overload(expr, "optFlatMap", &[&other]),
-                }
-            }
+            } => self.optional(expr, *kind, target, variable, body),
+        }
+    }
+
+    /// What `optMap` and `optFlatMap` give.
+    fn optional(
+        &mut self,
+        expr: &Expr,
+        kind: OptionalMacro,
+        target: &Expr,
+        variable: &str,
+        body: &Expr,
+    ) -> Result<Type, Problem> {
+        let inner = match self.infer(target)? {
+            Type::Optional(inner) => *inner,
+            Type::Dyn => Type::Dyn,
+            other => return no_overload(expr, "optMap", &[&other]),
+        };
+        let body = self.with(variable, inner, |checker| checker.infer(body))?;
+        match (kind, body) {
+            (OptionalMacro::Map, body) => Ok(optional_of(body)),
+            (OptionalMacro::FlatMap, body @ (Type::Optional(_) | Type::Dyn)) => Ok(body),
+            (OptionalMacro::FlatMap, other) => no_overload(expr, "optFlatMap", &[&other]),
         }
     }
 

@@ -135,20 +135,29 @@ impl Evaluator {
                 target,
                 variable,
                 body,
-            } => {
-                let Value::Optional(value) = self.value(target)? else {
-                    return Err(EvaluateError::NoSuchOverload);
-                };
-                let Some(value) = value else {
-                    return Ok(Value::Optional(None));
-                };
-                let result = self.with(variable, *value, |evaluator| evaluator.value(body))?;
-                match (kind, result) {
-                    (OptionalMacro::Map, result) => Ok(Value::some(result)),
-                    (OptionalMacro::FlatMap, result @ Value::Optional(_)) => Ok(result),
-                    (OptionalMacro::FlatMap, _) => Err(EvaluateError::NoSuchOverload),
-                }
-            }
+            } => self.optional(*kind, target, variable, body),
+        }
+    }
+
+    /// `optMap` and `optFlatMap`.
+    fn optional(
+        &mut self,
+        kind: OptionalMacro,
+        target: &Expr,
+        variable: &str,
+        body: &Expr,
+    ) -> Result<Value> {
+        let Value::Optional(value) = self.value(target)? else {
+            return Err(EvaluateError::NoSuchOverload);
+        };
+        let Some(value) = value else {
+            return Ok(Value::Optional(None));
+        };
+        let result = self.with(variable, *value, |evaluator| evaluator.value(body))?;
+        match (kind, result) {
+            (OptionalMacro::Map, result) => Ok(Value::some(result)),
+            (OptionalMacro::FlatMap, result @ Value::Optional(_)) => Ok(result),
+            (OptionalMacro::FlatMap, _) => Err(EvaluateError::NoSuchOverload),
         }
     }
 
