@@ -107,12 +107,7 @@ impl Evaluator {
             },
             Kind::Binary(operator, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                let (a, b) = (weight(&left), weight(&right));
-                self.spend(if *operator == Operator::Add {
-                    a + b
-                } else {
-                    a.min(b)
-                })?;
+                self.spend(effort(*operator, weight(&left), weight(&right)))?;
                 binary(*operator, &left, &right)
             }
             Kind::Not(operand) => match self.value(operand)? {
@@ -465,5 +460,14 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value> 
             Ok(Value::list(a.iter().chain(b.iter()).cloned().collect()))
         }
         _ => functions::time::arithmetic(operator, left, right),
+    }
+}
+
+/// How many steps an operator takes on operands of these weights.
+fn effort(operator: Operator, left: usize, right: usize) -> usize {
+    if operator == Operator::Add {
+        left + right
+    } else {
+        left.min(right)
     }
 }
