@@ -45,7 +45,7 @@ doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 # All that must hold before a change lands
-test: fmt-check clippy doc budget unit bus e2e
+test: fmt-check clippy doc budget unit sim bus e2e
     @.ci/kube-tools --report
 
 # Arrows, purity, size budgets, documents (tests/tests/arch.rs)
@@ -67,9 +67,9 @@ e2e: tools kube-tools
     {{ cargo_test }} $(.ci/suite.py e2e)
     @.ci/kube-tools --report
 
-# Hub and agent cores on one seeded virtual clock, with loss and crashes
-sim:
-    {{ cargo_test }} --test sim -- --nocapture
+# Hub and agent cores on one seeded virtual clock, with loss and crashes (SKEIN_SIM_SEED=N repeats one)
+sim SEEDS="12":
+    SKEIN_SIM_SEEDS={{ SEEDS }} {{ cargo_test }} --test sim
 
 # The main job on one machine, told step by step (--keep, --kubeconfig F --context A)
 demo *ARGS: tools

@@ -10,7 +10,7 @@
 //! Left out on purpose: authentication and authorization (everybody may do everything), admission plugins, CEL
 //! rules, conversion webhooks, protobuf, `exec`, `logs` and `port-forward`.
 //!
-//! The state machine inside ([`server`]) is pure: requests and time go in, answers come out. This file is the shell
+//! The state machine inside (`server`) is pure: requests and time go in, answers come out. This file is the shell
 //! around it, which owns the lock, the clock and the timers.
 
 use std::io;
