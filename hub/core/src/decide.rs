@@ -36,6 +36,10 @@ pub(crate) use delete::{finish_cluster, gone};
 pub(crate) use protect::always_there;
 pub(crate) use store::{add_hub_taints, complete};
 
+/// Largest record of a command, in bytes: what a bus takes that is set up as it comes, less room
+/// for headers.
+pub const RECORD_MAX: usize = 1_000_000;
+
 /// What a decision depends on beside the world.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -231,7 +235,23 @@ pub fn decide(
         Command::RevokeToken { token } => revoke_token::decide(world, token, &mut gate),
     };
     let asked = gate.asked;
-    decision.map(|decision| Decision { asked, ..decision })
+    let decision = decision?;
+    check_size(&decision)?;
+    Ok(Decision { asked, ..decision })
+}
+
+/// Refuses what the ledger could not take: the record would stand in the way of all behind it.
+fn check_size(decision: &Decision) -> Result<(), Refusal> {
+    let bytes = decision.record.encode().len();
+    if bytes <= RECORD_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the change of {} makes a record of {bytes} bytes; the ledger takes {RECORD_MAX}",
+        decision.subject
+    );
+    Err(Refusal::new(Code::TooLarge, message)
+        .with_hint("split the object, shorten its annotations, or delete a cluster's works first"))
 }
 
 /// The answer to a command that was decided already.

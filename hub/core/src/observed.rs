@@ -11,6 +11,10 @@ use skein_schema::object::ObjectKey;
 use skein_schema::status::{ClusterReport, StatusMessage, StatusUpdate, WorkReport};
 use uuid::Uuid;
 
+mod compact;
+
+use compact::Compact;
+
 /// Runs of an agent that are remembered as over, at most.
 const PAST_SESSIONS: usize = 4;
 /// How long a work's removal is remembered, in hours of the bus's time: the deletion it ends may
@@ -43,7 +47,7 @@ pub struct ClusterObservation {
     pub rev: u64,
     /// The cluster itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<ClusterReport>,
+    report: Option<Compact<ClusterReport>>,
     /// Its works.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     works: BTreeMap<ObjectName, Arc<WorkObservation>>,
@@ -61,7 +65,15 @@ pub struct WorkObservation {
     /// The generation that the status is about.
     pub generation: i64,
     /// The status.
-    pub status: ManifestWorkStatus,
+    status: Compact<ManifestWorkStatus>,
+}
+
+impl WorkObservation {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> ManifestWorkStatus {
+        self.status.get()
+    }
 }
 
 /// What a message changed.
@@ -158,6 +170,12 @@ impl Observed {
 }
 
 impl ClusterObservation {
+    /// What the agent last said of the cluster itself.
+    #[must_use]
+    pub fn report(&self) -> Option<ClusterReport> {
+        self.report.as_ref().map(Compact::get)
+    }
+
     fn new(session: Uuid) -> Self {
         Self {
             session,
@@ -198,10 +216,11 @@ impl ClusterObservation {
     fn update(&mut self, update: &StatusUpdate, time: Timestamp) -> Option<ObservedChange> {
         match update {
             StatusUpdate::Cluster(report) => {
-                if self.report.as_ref() == Some(&**report) {
+                let report = Some(Compact::new(&**report));
+                if self.report == report {
                     return None;
                 }
-                self.report = Some((**report).clone());
+                self.report = report;
                 Some(ObservedChange::Cluster)
             }
             StatusUpdate::Work(report) => self.work(report),
@@ -222,7 +241,7 @@ impl ClusterObservation {
         let observation = WorkObservation {
             uid: report.uid,
             generation: report.generation,
-            status: report.status.clone(),
+            status: Compact::new(&report.status),
         };
         let same_work = self
             .works

@@ -261,7 +261,7 @@ impl Scenario {
         if self.world.token(&TokenName::new("auto").unwrap()).is_none() {
             let mut grant = grant("auto", 200);
             grant.auto_accept = true;
-            grant.uses = 1_000;
+            grant.uses = 100_000;
             self.run(&Command::CreateToken(grant)).unwrap();
         }
         self.join("auto", cluster, key).unwrap();

@@ -10,7 +10,7 @@ use skein_schema::object::ObjectKey;
 use skein_schema::query::Selection;
 use skein_schema::resource::Resource;
 
-use crate::observed::Observed;
+use crate::observed::{Observed, WorkObservation};
 use crate::select::Selected;
 use crate::world::{World, uid};
 
@@ -120,7 +120,7 @@ fn join(world: &World, observed: &Observed, key: &ObjectKey, found: &Resource) -
                 .as_ref()
                 .and_then(|workspace| ClusterName::new(workspace).ok())
                 .and_then(|cluster| observed.work(&cluster, &key.name, uid(found)?))
-                .map(|work| work.status.clone());
+                .map(WorkObservation::status);
         }
         Resource::Namespace(object) => object.status = Some(namespace::status(object)),
     }

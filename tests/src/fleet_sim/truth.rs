@@ -232,7 +232,8 @@ impl Truth {
         for (name, (uid, generation)) in &wanted {
             let seen = hub.observed.work(cluster, name, *uid);
             let applied = seen.is_some_and(|seen| {
-                let applied = condition::find(&seen.status.conditions, CONDITION_APPLIED);
+                let status = seen.status();
+                let applied = condition::find(&status.conditions, CONDITION_APPLIED);
                 seen.generation == *generation
                     && applied.is_some_and(|condition| {
                         condition.status == "True"

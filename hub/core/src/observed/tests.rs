@@ -112,7 +112,7 @@ fn a_run_that_is_over_has_nothing_to_say() {
             )
             .is_empty()
     );
-    let report = observed.cluster(&c1()).unwrap().report.as_ref().unwrap();
+    let report = observed.cluster(&c1()).unwrap().report().unwrap();
     assert_eq!(report.agent_version, "new");
 }
 

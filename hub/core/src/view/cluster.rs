@@ -13,7 +13,7 @@ use skein_schema::resource::{KindName, Resource};
 
 use super::{condition, created};
 use crate::lease;
-use crate::observed::Observed;
+use crate::observed::{ClusterObservation, Observed};
 use crate::world::{ClusterRecord, World};
 
 /// Condition: how far a cluster that is being deleted is (OCM's).
@@ -52,10 +52,7 @@ pub(super) fn status(
     if object.metadata.deletion_timestamp.is_some() {
         status.conditions.push(deleting(world, &name, object));
     }
-    let Some(report) = observed
-        .cluster(&name)
-        .and_then(|seen| seen.report.as_ref())
-    else {
+    let Some(report) = observed.cluster(&name).and_then(ClusterObservation::report) else {
         return status;
     };
     // What the hub has seen for itself stands; of the rest the agent knows more.
@@ -71,13 +68,13 @@ pub(super) fn status(
     }
     ManagedClusterStatus {
         conditions: status.conditions,
-        capacity: report.capacity.clone(),
-        allocatable: report.allocatable.clone(),
+        capacity: report.capacity,
+        allocatable: report.allocatable,
         version: ManagedClusterVersion {
-            kubernetes: report.kubernetes_version.clone().unwrap_or_default(),
+            kubernetes: report.kubernetes_version.unwrap_or_default(),
         },
-        cluster_claims: report.claims.clone(),
-        managed_namespaces: report.managed_namespaces.clone(),
+        cluster_claims: report.claims,
+        managed_namespaces: report.managed_namespaces,
     }
 }
 

@@ -435,3 +435,12 @@ fn what_kubernetes_keeps_and_the_hub_does_not_is_said() {
     assert!(done.warnings[0].starts_with("metadata.finalizers"));
     assert_eq!(hub.view(&set_key("eu"))["metadata"].get("finalizers"), None);
 }
+
+#[test]
+fn a_record_that_the_ledger_could_not_take_is_refused() {
+    let mut hub = Scenario::new();
+    let notes = json!({"a": "x".repeat(600_000), "b": "x".repeat(600_000)});
+    let document = with(set_document("eu"), "/metadata/annotations", notes);
+    assert_eq!(code(hub.run(&apply(document))), Code::TooLarge);
+    assert!(hub.world.get(&set_key("eu")).is_none());
+}
