@@ -92,22 +92,29 @@ impl Metrics {
         let drifts = counter("drifts", "Objects found changed or missing and put right");
         let watch_failures = counter("watch_failures", "Interruptions of watches");
         let heartbeats = counter("heartbeats", "Heartbeats sent");
-        let mut family = |name: &str, help: &str| {
+        // All results are there from the start, so that a rate over them is never missing.
+        let mut family = |name: &str, help: &str, results: &[&'static str]| {
             let family = Family::<Result, Counter>::default();
+            for result in results {
+                family.get_or_create(&Result { result });
+            }
             registry.register(name, help, family.clone());
             family
         };
         let desired_messages = family(
             "desired_messages",
             "Desired messages by what became of them",
+            &["applied", "partial", "stale", "gap", "rejected", "malformed"],
         );
         let attempts = family(
             "attempts",
             "Attempts at applying or removing works by how they ended",
+            &["applied", "incomplete", "removed", "removing", "failed"],
         );
         let status_messages = family(
             "status_messages",
             "Status messages by whether the hub confirmed them",
+            &["stored", "not_stored"],
         );
         let attempt_seconds = Histogram::new(exponential_buckets(0.001, 4.0, 8));
         registry.register(

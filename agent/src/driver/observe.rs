@@ -31,6 +31,18 @@ impl Driver {
             if !run.observe(index, object.clone(), version) {
                 continue;
             }
+            if self
+                .parts
+                .state
+                .work(&work)
+                .is_some_and(|held| held.removing)
+            {
+                // What a removal waits for may be gone now.
+                if object.is_none() {
+                    self.queue.at_latest(&work, Instant::now());
+                }
+                continue;
+            }
             // A job that is under way looks for itself when it ends.
             let heal = !run.running && run.drifted(index);
             self.unreported.insert(work.clone());

@@ -147,7 +147,7 @@ mod tests {
 
     fn live(version: u64, key: &str) -> Map<String, Value> {
         map(
-            json!({"metadata": {"uid": "u", "resourceVersion": version.to_string()}, "data": {"key": key}}),
+            &json!({"metadata": {"uid": "u", "resourceVersion": version.to_string()}, "data": {"key": key}}),
         )
     }
 
