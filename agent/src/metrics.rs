@@ -96,7 +96,7 @@ impl Metrics {
         let mut family = |name: &str, help: &str, results: &[&'static str]| {
             let family = Family::<Result, Counter>::default();
             for result in results {
-                family.get_or_create(&Result { result });
+                drop(family.get_or_create(&Result { result }));
             }
             registry.register(name, help, family.clone());
             family
@@ -104,7 +104,14 @@ impl Metrics {
         let desired_messages = family(
             "desired_messages",
             "Desired messages by what became of them",
-            &["applied", "partial", "stale", "gap", "rejected", "malformed"],
+            &[
+                "applied",
+                "partial",
+                "stale",
+                "gap",
+                "rejected",
+                "malformed",
+            ],
         );
         let attempts = family(
             "attempts",
