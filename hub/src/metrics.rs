@@ -77,6 +77,8 @@ pub struct Metrics {
     pub syncs: Family<KindLabel, Counter>,
     /// Questions by what they ask.
     pub queries: Family<KindLabel, Counter>,
+    /// Questions that are being answered, watches among them.
+    pub queries_open: Gauge,
     /// Status messages folded.
     pub statuses: Counter,
     /// Messages that could not be understood, by subject kind.
@@ -107,6 +109,7 @@ impl Default for Metrics {
             desired_waiting: Gauge::default(),
             syncs: Family::default(),
             queries: Family::default(),
+            queries_open: Gauge::default(),
             statuses: Counter::default(),
             malformed: Family::default(),
             heartbeats: Counter::default(),
@@ -197,6 +200,11 @@ impl Metrics {
             "queries",
             "Questions, by what they ask",
             self.queries.clone(),
+        );
+        r.register(
+            "queries_open",
+            "Questions being answered, watches among them",
+            self.queries_open.clone(),
         );
         r.register(
             "status_messages",

@@ -125,6 +125,10 @@ impl Asker {
 
     /// Resolves when nobody listens to the answers any more. To find out, it sends
     /// [`Answer::Listed`] again now and then, which says nothing new.
+    ///
+    /// Between accounts the bus forgets the way back to an asker two minutes after the last answer
+    /// that somebody heard. So these answers also keep a quiet watch alive, and one whose asker
+    /// went away without a word ends some minutes later.
     async fn gone(&self) {
         let Some(reply) = &self.message.reply else {
             return;
@@ -141,6 +145,22 @@ impl Asker {
                 return;
             }
         }
+    }
+}
+
+/// Counts a question as open until it is dropped, however its answer ends.
+struct Open<'a>(&'a Metrics);
+
+impl<'a> Open<'a> {
+    fn count(metrics: &'a Metrics) -> Self {
+        metrics.queries_open.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.queries_open.dec();
     }
 }
 
@@ -207,6 +227,7 @@ impl Queries {
 
 impl Inner {
     async fn serve(&self, asker: Asker) {
+        let _open = Open::count(&self.metrics);
         let outcome = match self.read(&asker.message) {
             Ok(query) => {
                 self.metrics.count(&self.metrics.queries, query.what());

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use skein_hub_core::{Decision, Heartbeats, Stored, Trigger, World, react};
-use skein_nats::ledger::{NewRecord, StoredRecord};
+use skein_nats::Message;
+use skein_nats::ledger::StoredRecord;
 use skein_schema::code::{Code, Refusal};
 use skein_schema::digest::Digest;
 use skein_schema::event::Event;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use super::effect::{CommandAnswer, Effect, JoinReply, JoinVerdict, Verdict};
 use super::input::{Input, JoinCall, RenewCall, StatusCall};
-use super::record::{self, Cause};
+use super::record::{self, Cause, Place};
 use crate::intake::CommandRequest;
 use crate::state::{Announcement, Standing, State};
 
@@ -70,7 +71,7 @@ struct Entry {
     /// The sequence that must be committed first.
     after: u64,
     /// The record, if there is one; its sequence is `after` then.
-    stored: Option<Box<Stored>>,
+    stored: Option<Arc<Stored>>,
     /// The record's digest, for the witness.
     digest: Digest,
     /// The request, to decide it again if the record is not taken.
@@ -82,9 +83,9 @@ struct Entry {
 /// What somebody waits for.
 #[derive(Debug, Clone)]
 enum Request {
-    Command(Box<CommandRequest>),
-    Join(Box<JoinCall>),
-    Renew(Box<RenewCall>),
+    Command(Arc<CommandRequest>),
+    Join(Arc<JoinCall>),
+    Renew(Arc<RenewCall>),
 }
 
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl Machine {
         let pending = std::mem::take(&mut self.pending);
         let requests = pending.into_iter().filter_map(|entry| entry.request);
         for request in requests.chain(std::mem::take(&mut self.waiting)) {
-            effects.extend(self.refuse_fenced(request));
+            effects.extend(self.refuse_fenced(&request));
         }
         effects.push(Effect::Resign);
         effects
@@ -162,9 +163,11 @@ impl Machine {
     pub fn apply(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::Command(request) => self.request(Request::Command(request), now, &mut effects),
-            Input::Join(call) => self.request(Request::Join(call), now, &mut effects),
-            Input::Renew(call) => self.request(Request::Renew(call), now, &mut effects),
+            Input::Command(request) => {
+                self.request(Request::Command(Arc::from(request)), now, &mut effects);
+            }
+            Input::Join(call) => self.request(Request::Join(Arc::from(call)), now, &mut effects),
+            Input::Renew(call) => self.request(Request::Renew(Arc::from(call)), now, &mut effects),
             Input::Status(call) => self.status(*call, now, &mut effects),
             Input::Beats(beats) => {
                 for (cluster, beat) in &beats {
@@ -240,11 +243,11 @@ impl Machine {
             Standing::CatchingUp if self.lease => self.waiting.push_back(request),
             // The queue delivers a command again, an agent asks again: to the one who leads.
             Standing::CatchingUp | Standing::Following => {}
-            Standing::Fenced(_) => effects.extend(self.refuse_fenced(request)),
+            Standing::Fenced(_) => effects.extend(self.refuse_fenced(&request)),
         }
     }
 
-    fn refuse_fenced(&self, request: Request) -> Option<Effect> {
+    fn refuse_fenced(&self, request: &Request) -> Option<Effect> {
         let Standing::Fenced(reason) = &self.standing else {
             return None;
         };
@@ -311,13 +314,13 @@ impl Machine {
         )
         .with_hint("make the object smaller, e.g. by splitting the work");
         match self.pending.front_mut().map(|entry| &mut entry.request) {
-            Some(Some(Request::Command(command))) => command.wish = Err(refusal),
+            Some(Some(Request::Command(command))) => Arc::make_mut(command).wish = Err(refusal),
             Some(request @ Some(_)) => {
                 let request = request.take();
-                effects.extend(
-                    request
-                        .map(|request| answer(request, Verdict::Refused(refusal), false).effect()),
-                );
+                effects
+                    .extend(request.map(|request| {
+                        answer(&request, Verdict::Refused(refusal), false).effect()
+                    }));
             }
             // The hub's own record: it would only be made again.
             Some(None) | None => {
@@ -464,11 +467,20 @@ impl Machine {
         effects: &mut Vec<Effect>,
     ) {
         let expected_last = self.head.sequence();
-        let id = (self.ids)();
-        let (stored, record): (Stored, NewRecord) =
-            record::encode(&decision, cause, &self.name, id, expected_last + 1, now);
-        if !decision.contents.is_empty() {
-            effects.push(Effect::StoreContents(decision.contents));
+        let Decision {
+            subject,
+            record,
+            contents,
+            ..
+        } = decision;
+        let place = Place {
+            id: (self.ids)(),
+            sequence: expected_last + 1,
+            now,
+        };
+        let (stored, record) = record::encode(&subject, record, cause, &self.name, place);
+        if !contents.is_empty() {
+            effects.push(Effect::StoreContents(contents));
         }
         self.head.evolve(&stored);
         self.unshared += 1;
@@ -479,7 +491,7 @@ impl Machine {
         });
         self.pending.push_back(Entry {
             after: stored.sequence,
-            stored: Some(Box::new(stored.clone())),
+            stored: Some(Arc::clone(&stored)),
             digest,
             request,
             answer: verdict,
@@ -489,26 +501,26 @@ impl Machine {
 }
 
 /// The answer to `request`.
-fn answer(request: Request, verdict: Verdict, repeated: bool) -> Answer {
+fn answer(request: &Request, verdict: Verdict, repeated: bool) -> Answer {
+    let join = |to: &Message, verdict| {
+        Answer::Join(Box::new(JoinReply {
+            to: to.clone(),
+            answer: join_verdict(verdict),
+        }))
+    };
     match request {
         Request::Command(command) => Answer::Command(Box::new(CommandAnswer {
             id: command.id,
-            user: command.user,
-            verb: command.verb,
-            traceparent: command.traceparent,
+            user: command.user.clone(),
+            verb: command.verb.clone(),
+            traceparent: command.traceparent.clone(),
             queued: command.sequence,
             stored_at: command.stored_at,
             repeated,
             verdict,
         })),
-        Request::Join(call) => Answer::Join(Box::new(JoinReply {
-            to: call.message,
-            answer: join_verdict(verdict),
-        })),
-        Request::Renew(call) => Answer::Join(Box::new(JoinReply {
-            to: call.message,
-            answer: join_verdict(verdict),
-        })),
+        Request::Join(call) => join(&call.message, verdict),
+        Request::Renew(call) => join(&call.message, verdict),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Between decisions and ledger messages.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use skein_hub_core::{Decision, Stored};
-use skein_nats::Headers;
+use skein_hub_core::{Stored, Subject};
 use skein_nats::ledger::{NewRecord, StoredRecord};
 use skein_schema::digest::Digest;
 use skein_schema::envelope::{Actor, Envelope, EnvelopeError, EventId, Producer, SCHEMA_VERSION};
@@ -133,26 +134,22 @@ impl Cause {
     }
 }
 
-/// Makes the record of a decision: as the folds take it, and as the ledger stores it.
+/// Makes a record: as the folds take it, and as the ledger stores it.
 pub(crate) fn encode(
-    decision: &Decision,
+    subject: &Subject,
+    record: Record,
     cause: &Cause,
     hub: &HubName,
-    id: Uuid,
-    sequence: u64,
-    now: Timestamp,
-) -> (Stored, NewRecord) {
-    let body = decision.record.encode();
-    let kind = decision
-        .record
-        .events
-        .first()
-        .map_or("", |event| event.kind());
+    place: Place,
+) -> (Arc<Stored>, NewRecord) {
+    let Place { id, sequence, now } = place;
+    let body = record.encode();
+    let kind = record.events.first().map_or("", |event| event.kind());
     let envelope = Envelope {
         id,
         kind: kind.to_owned(),
         source: format!("/hub/{hub}"),
-        subject: decision.subject.to_string(),
+        subject: subject.to_string(),
         time: now,
         actor: cause.actor.clone(),
         on_behalf_of: cause.on_behalf_of.clone(),
@@ -164,20 +161,30 @@ pub(crate) fn encode(
         schema_version: SCHEMA_VERSION,
         digest: Digest::of(&body),
     };
-    let headers: Headers = envelope.to_headers().into();
-    let record = NewRecord {
+    let new = NewRecord {
         id: id.to_string(),
-        subject: decision.subject.ledger_subject(),
-        headers,
+        subject: subject.ledger_subject(),
+        headers: envelope.to_headers().into(),
         body: body.into(),
     };
     (
-        Stored {
+        Arc::new(Stored {
             sequence,
             time: now,
             envelope,
-            record: decision.record.clone(),
-        },
-        record,
+            record,
+        }),
+        new,
     )
+}
+
+/// Where and when a record comes into being.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// The sequence it will have.
+    pub(crate) sequence: u64,
+    /// The hub's clock.
+    pub(crate) now: Timestamp,
 }

@@ -24,7 +24,7 @@ async fn bus(folder: &Path) -> (EmbeddedServer, OperatorKeys) {
         .unwrap()
         .keys()
         .clone();
-    let server = EmbeddedServer::start(Options::new(folder.join("nats"), keys.clone()))
+    let server = EmbeddedServer::start(Options::new(folder.join("nats"), keys.clone(), now()))
         .await
         .expect("a server");
     let credentials = keys

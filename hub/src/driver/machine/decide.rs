@@ -1,5 +1,7 @@
 //! Requests, decided upon the head.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use skein_hub_core::{Context, Decision, JoinDecision, decide, decide_join, decide_renew, join};
 use skein_schema::code::{Code, Refusal};
@@ -16,7 +18,7 @@ impl Machine {
     pub(super) fn decide(&mut self, request: Request, now: Timestamp, effects: &mut Vec<Effect>) {
         match &request {
             Request::Command(command) => {
-                let command = command.clone();
+                let command = Arc::clone(command);
                 self.decide_command(request, &command, now, effects);
             }
             Request::Join(call) => {
@@ -74,7 +76,7 @@ impl Machine {
             }
             Ok(decision) => {
                 let verdict = self.done(&decision, command, Some(self.head.sequence() + 1));
-                let verdict = answer(request.clone(), verdict, false);
+                let verdict = answer(&request, verdict, false);
                 self.record(decision, &cause, Some(request), Some(verdict), now, effects);
             }
             Err(refusal) if unrecorded => {
@@ -89,7 +91,7 @@ impl Machine {
                     command.body,
                     refusal.clone(),
                 );
-                let verdict = answer(request.clone(), Verdict::Refused(refusal), false);
+                let verdict = answer(&request, Verdict::Refused(refusal), false);
                 self.record(decision, &cause, Some(request), Some(verdict), now, effects);
             }
         }
@@ -189,7 +191,7 @@ impl Machine {
         repeated: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let verdict = answer(request.clone(), verdict, repeated);
+        let verdict = answer(&request, verdict, repeated);
         self.hold_answer(request, verdict, effects);
     }
 

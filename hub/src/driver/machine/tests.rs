@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use skein_nats::Headers;
-use skein_nats::ledger::StoredRecord;
+use skein_nats::ledger::{NewRecord, StoredRecord};
 use skein_schema::command::{Change, Command, FieldValidation, Precondition};
 use skein_schema::name::UserName;
 use skein_schema::object::ObjectKey;
