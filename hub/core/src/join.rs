@@ -93,7 +93,7 @@ pub fn decide_join(
     let keys = AgentKeyRecord::from(&request.keys);
     let record = world.cluster(cluster);
     if let (Some(found), Some(record)) = (found, record) {
-        check_not_shut_out(cluster, found, record)?;
+        check_not_shut_out(cluster, found, record, &keys)?;
         // A wish that was made in time is answered also when the token has ended since.
         if !token.clusters.contains(cluster) {
             check_token(token, cluster, context)?;
@@ -212,8 +212,11 @@ fn check_not_shut_out(
     cluster: &ClusterName,
     found: &ManagedCluster,
     record: &ClusterRecord,
+    keys: &AgentKeyRecord,
 ) -> Result<(), Refusal> {
-    if found.metadata.deletion_timestamp.is_some() {
+    // The agent that is accepted has to come back to clean up: without it, detaching never ends.
+    let cleans_up = found.spec.hub_accepts_client && record.keys.as_ref() == Some(keys);
+    if found.metadata.deletion_timestamp.is_some() && !cleans_up {
         return Err(shut_out(cluster, "is being detached"));
     }
     if record.opinion.is_some_and(|opinion| !opinion.accepted) {

@@ -332,3 +332,22 @@ fn a_renewal_cannot_take_another_clusters_key_nor_revive_a_cluster() {
     let request = hub.id();
     assert_eq!(code(hub.renew("gone", request, 3)), Code::ClusterDenied);
 }
+
+#[test]
+fn an_accepted_agent_comes_back_to_clean_up_a_cluster_that_is_being_detached() {
+    let mut hub = with_token(|_| {});
+    let request = join_request(hub.id(), "c1", 1);
+    hub.join_with("t", &request).unwrap();
+    hub.run(&accept("c1")).unwrap();
+    issued(hub.join_with("t", &request).unwrap());
+    let mut hub = hub.with(work_document("c1", "web", &[config_map("a", "1")]));
+    hub.run(&deny("c1")).unwrap();
+    hub.run(&accept("c1")).unwrap();
+    hub.run(&delete(cluster_key("c1"))).unwrap();
+
+    let mut back = request;
+    back.request = hub.id();
+    issued(hub.join_with("t", &back).unwrap());
+    let other = join_request(hub.id(), "c1", 2);
+    assert_eq!(code(hub.join_with("t", &other)), Code::ClusterDenied);
+}
