@@ -1,6 +1,7 @@
 //! A small fleet on a stage: a hub and agents for simulated clusters, joined and available.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use crate::stage::{Failure, Member, Outcome, Stage};
 
@@ -23,9 +24,6 @@ impl Fleet {
     /// # Errors
     /// When a program does not start, or a cluster does not become available.
     pub async fn start(stage: &mut Stage, options: FleetOptions) -> Outcome<Self> {
-        let fleet = Self {
-            listen: format!("127.0.0.1:{}", free_port()?),
-        };
         let kubeconfig = stage.path("kubeconfig");
         let path = kubeconfig.display().to_string();
         let count = options.clusters.to_string();
@@ -42,13 +40,30 @@ impl Fleet {
             ],
         )?;
         stage.file(&kubeconfig).await?;
+        let contexts = (1..=options.clusters).map(|number| format!("sim-{number}"));
+        Self::start_on(stage, &kubeconfig, contexts.collect()).await
+    }
+
+    /// Starts the hub and agents for clusters that are there, the contexts of a kubeconfig, and
+    /// waits until every cluster is available.
+    ///
+    /// # Errors
+    /// When a program does not start, or a cluster does not become available.
+    pub async fn start_on(
+        stage: &mut Stage,
+        kubeconfig: &Path,
+        contexts: Vec<String>,
+    ) -> Outcome<Self> {
+        let fleet = Self {
+            listen: format!("127.0.0.1:{}", free_port()?),
+        };
         fleet.start_hub(stage).await?;
-        for number in 1..=options.clusters {
-            let context = format!("sim-{number}");
+        let clusters = contexts.len();
+        for (context, number) in contexts.into_iter().zip(1..) {
             let name = format!("shop-{number}");
             stage
                 .members
-                .push(Member::new(name.clone(), kubeconfig.clone(), context).await?);
+                .push(Member::new(name.clone(), kubeconfig.to_owned(), context).await?);
             let token = stage.path(&format!("{name}.token")).display().to_string();
             stage
                 .ask(&format!(
@@ -57,7 +72,7 @@ impl Fleet {
                 .await?;
             fleet.start_agent(stage, number - 1)?;
         }
-        for member in 0..options.clusters {
+        for member in 0..clusters {
             fleet.until_available(stage, member, "True").await?;
         }
         Ok(fleet)

@@ -302,6 +302,7 @@ impl Fleet {
             Happening::HubStep => return self.hub_step(),
             Happening::HubTick => {
                 if let Some(hub) = &mut self.hub {
+                    hub.look_at_the_end(&mut self.bus, self.now)?;
                     hub.tick(self.now);
                     self.wake_hub();
                 }

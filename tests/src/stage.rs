@@ -169,6 +169,12 @@ impl Stage {
         Ok(())
     }
 
+    /// The process of a program that was started under this name and stays.
+    pub fn process(&self, name: &str) -> Option<u32> {
+        let (_, child) = self.children.iter().find(|(known, _)| known == name)?;
+        child.id()
+    }
+
     /// Fails if a program that should stay has ended.
     fn check_running(&mut self) -> Outcome<()> {
         for (name, child) in &mut self.children {

@@ -266,6 +266,15 @@ impl Hub {
         self.heartbeats.disconnected(cluster, now);
     }
 
+    /// Looks whether somebody wrote without it: one that was given up may, and a lead that has
+    /// nothing to write would not notice.
+    pub(super) fn look_at_the_end(&mut self, bus: &mut Bus, now: Timestamp) -> Result<(), Broken> {
+        if bus.ledger.last() > self.committed.sequence() {
+            self.fall_back(bus, now)?;
+        }
+        Ok(())
+    }
+
     /// Judges the clusters whose heartbeats are due.
     pub(super) fn tick(&mut self, now: Timestamp) {
         if self
