@@ -47,7 +47,7 @@ impl RawBus {
         std::fs::create_dir_all(data.join("keys"))
             .map_err(|error| Failure::because("make a folder", &error))?;
         let keys = operator(data)?;
-        let mut options = Options::new(data.join("nats"), keys.clone());
+        let mut options = Options::new(data.join("nats"), keys.clone(), now());
         options.listen = ([127, 0, 0, 1], 0).into();
         options.sync = sync;
         let server = EmbeddedServer::start(options)
