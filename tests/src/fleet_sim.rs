@@ -317,9 +317,9 @@ impl Fleet {
             Happening::Cut(number, cut) => self.cut(number, cut),
             Happening::AgentTick(number, run) => self.agent_tick(number, run),
             Happening::Reconcile(number, run) => self.reconcile(number, run),
-            Happening::FromAgent(number, run, message) => self.from_agent(number, run, &message),
+            Happening::FromAgent(number, run, message) => self.at_hub(number, run, &message),
             Happening::ToAgent(number, run, message) => {
-                return self.to_agent(number, run, *message);
+                return self.at_agent(number, run, *message);
             }
             Happening::Forge => return self.forge(),
         }
@@ -416,12 +416,12 @@ impl Fleet {
                 reply,
             } => {
                 if let Some(number) = self.number(&cluster) {
-                    self.send_to_agent(number, ToAgent::Joined(request, reply));
+                    self.send_to_agent(number, &ToAgent::Joined(request, reply));
                 }
             }
             Sent::Desired(message) => {
                 if let Some(number) = self.number(&message.header.cluster) {
-                    self.send_to_agent(number, ToAgent::Desired(message));
+                    self.send_to_agent(number, &ToAgent::Desired(message));
                 }
             }
         }

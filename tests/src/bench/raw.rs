@@ -77,9 +77,7 @@ impl RawBus {
 
 /// A record like `template` under an id of its own.
 fn another(template: &StoredRecord, number: u64) -> NewRecord {
-    let id = Uuid::from_u128(
-        (u128::from(now().as_nanosecond().unsigned_abs()) << 32) | u128::from(number),
-    );
+    let id = Uuid::from_u128((now().as_nanosecond().unsigned_abs() << 32) | u128::from(number));
     NewRecord {
         id: id.to_string(),
         subject: template.subject.clone(),

@@ -202,7 +202,7 @@ impl Hub {
                     change: decision.change,
                     sequence: Some(self.head.sequence() + 1),
                 };
-                self.record(decision, &cause, Some(call), sent(answer), now);
+                self.record(&decision, &cause, Some(call), sent(answer), now);
             }
             Err(Refusal { code, .. }) if known => self.hold(call, sent(Answer::Refused(code))),
             Err(refusal) => {
@@ -214,7 +214,7 @@ impl Hub {
                     Digest::of(&queued.body),
                     refusal,
                 );
-                self.record(decision, &cause, Some(call), answer, now);
+                self.record(&decision, &cause, Some(call), answer, now);
             }
         }
     }
@@ -250,7 +250,7 @@ impl Hub {
             command: Some(request.request),
         };
         match decision {
-            Some(decision) => self.record(decision, &cause, Some(call), sent, now),
+            Some(decision) => self.record(&decision, &cause, Some(call), sent, now),
             None => self.hold(call, sent),
         }
     }
@@ -286,7 +286,7 @@ impl Hub {
         }
         for decision in self.heartbeats.due(&self.head, now) {
             let cause = self.own_cause();
-            self.record(decision, &cause, None, None, now);
+            self.record(&decision, &cause, None, None, now);
         }
     }
 
@@ -296,7 +296,7 @@ impl Hub {
             let trigger = Trigger::Reported(&cluster, &changes);
             for decision in react::after(&self.head, &self.observed, &trigger, now) {
                 let cause = self.own_cause();
-                self.record(decision, &cause, None, None, now);
+                self.record(&decision, &cause, None, None, now);
             }
         }
     }
@@ -339,13 +339,13 @@ impl Hub {
 
     fn record(
         &mut self,
-        decision: Decision,
+        decision: &Decision,
         cause: &Cause,
         call: Option<Call>,
         sent: Option<Sent>,
         now: Timestamp,
     ) {
-        let (stored, message) = self.encode(&decision, cause, now);
+        let (stored, message) = self.encode(decision, cause, now);
         self.head.evolve(&stored);
         self.waiting.push_back(Waiting {
             after: stored.sequence,
@@ -356,7 +356,7 @@ impl Hub {
         let trigger = Trigger::Recorded(&stored);
         for decision in react::after(&self.head, &self.observed, &trigger, now) {
             let cause = self.own_cause();
-            self.record(decision, &cause, None, None, now);
+            self.record(&decision, &cause, None, None, now);
         }
     }
 
@@ -466,7 +466,7 @@ impl Hub {
         self.head = self.committed.clone();
         for decision in react::after(&self.head, &self.observed, &Trigger::Started, now) {
             let cause = self.own_cause();
-            self.record(decision, &cause, None, None, now);
+            self.record(&decision, &cause, None, None, now);
         }
     }
 

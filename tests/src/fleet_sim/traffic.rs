@@ -25,7 +25,7 @@ impl Fleet {
             .collect()
     }
 
-    pub(super) fn send_to_agent(&mut self, number: usize, message: ToAgent) {
+    pub(super) fn send_to_agent(&mut self, number: usize, message: &ToAgent) {
         let run = self.agents[number].run;
         for delay in self.arrivals() {
             self.plan(
@@ -52,7 +52,7 @@ impl Fleet {
         agent.up && agent.run == run && !agent.cut
     }
 
-    pub(super) fn from_agent(&mut self, number: usize, run: u64, message: &ToHub) {
+    pub(super) fn at_hub(&mut self, number: usize, run: u64, message: &ToHub) {
         if !self.passes(number, run) {
             return;
         }
@@ -87,7 +87,7 @@ impl Fleet {
                     time: self.now,
                     body: body.clone(),
                 });
-                self.send_to_agent(number, ToAgent::Confirmed(*count));
+                self.send_to_agent(number, &ToAgent::Confirmed(*count));
                 self.wake_hub();
             }
             ToHub::Beat(beat) => {
@@ -108,12 +108,12 @@ impl Fleet {
                         .collect();
                     format!("{cluster} at {rev} catches up with {revs:?}, more: {more}")
                 });
-                self.send_to_agent(number, ToAgent::Synced(messages, more));
+                self.send_to_agent(number, &ToAgent::Synced(messages, more));
             }
         }
     }
 
-    pub(super) fn to_agent(
+    pub(super) fn at_agent(
         &mut self,
         number: usize,
         run: u64,
