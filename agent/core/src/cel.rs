@@ -26,7 +26,7 @@ pub const MAX_DEPTH: usize = 200;
 /// How many brackets may stand in each other.
 pub const MAX_NESTING: usize = 60;
 /// How many steps one evaluation may take.
-pub const MAX_STEPS: u64 = 500_000;
+pub const MAX_STEPS: u64 = 1_000_000;
 
 /// An expression that was read and whose types fit.
 #[derive(Debug, Clone)]

@@ -206,7 +206,8 @@ impl<'a> Lexer<'a> {
 }
 
 fn string_prefix(text: &str) -> Option<(bool, bool, &'static str)> {
-    let prefix = text.find(['"', '\'']).filter(|length| *length <= 2)?;
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    let prefix = text.bytes().take(3).position(|byte| is_quote(&byte))?;
     let (raw, bytes) = match text[..prefix].to_ascii_lowercase().as_str() {
         "" => (false, false),
         "r" => (true, false),

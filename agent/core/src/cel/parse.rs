@@ -290,9 +290,12 @@ impl Parser {
             }
             _ => {}
         }
+        // A call stands where its bracket opens.
+        let open = self.place();
         if !self.takes("(") {
             return self.make(at, Kind::Identifier(word));
         }
+        let at = open;
         let mut arguments = self.arguments()?;
         if word == "has" {
             let select = (arguments.len() == 1).then(|| arguments.pop()).flatten();
@@ -340,9 +343,10 @@ impl Parser {
                     return Err(self.unexpected("a field"));
                 };
                 self.advance();
+                let open = self.place();
                 operand = if !optional && self.takes("(") {
                     let arguments = self.arguments()?;
-                    self.call(at, operand, field, arguments)?
+                    self.call(open, operand, field, arguments)?
                 } else {
                     let operand = Box::new(operand);
                     self.make(

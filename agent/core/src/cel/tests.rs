@@ -173,11 +173,11 @@ fn what_cannot_be_compiled() {
         ),
         (
             "true || nofunc(1)",
-            "1:9: undeclared reference to 'nofunc' (in container '')",
+            "1:15: undeclared reference to 'nofunc' (in container '')",
         ),
         (
             "semver('1.0.0', true)",
-            "1:1: found no matching overload for 'semver' applied to '(string, bool)'",
+            "1:7: found no matching overload for 'semver' applied to '(string, bool)'",
         ),
         (
             "sets.contains([1], [1])",
@@ -205,7 +205,7 @@ fn what_cannot_be_compiled() {
             "2:9: Syntax error: mismatched input '<EOF>' expecting an expression",
         ),
         ("package", "1:1: Syntax error: reserved identifier: package"),
-        ("has(object)", "1:1: invalid argument to has() macro"),
+        ("has(object)", "1:4: invalid argument to has() macro"),
     ] {
         assert_eq!(
             run(text).unwrap_err(),
