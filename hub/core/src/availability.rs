@@ -11,14 +11,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use skein_schema::command::Change;
 use skein_schema::event::{Availability, AvailabilityChanged, ClockChanged, Event, TaintsChanged};
 use skein_schema::kind::condition;
-use skein_schema::kind::managed_cluster::ManagedCluster;
+use skein_schema::kind::managed_cluster::{ManagedCluster, TAINT_UNAVAILABLE, TAINT_UNREACHABLE};
 use skein_schema::name::ClusterName;
 use skein_schema::object::ObjectKey;
+use skein_schema::resource::Resource;
 use skein_schema::status::Heartbeat;
 
 use crate::decide::{Decision, Subject};
 use crate::lease::{self, GRACE_LEASES};
-use crate::world::World;
+use crate::world::{ClusterRecord, World};
 use crate::{stamp, taint, view};
 
 /// Seconds between two looks at every cluster: clusters that came, went or changed their lease
@@ -49,6 +50,21 @@ struct Beats {
     fresh: bool,
     /// When the agent's connection was lost, unless it beat since.
     disconnected: Option<Timestamp>,
+    /// When it stands in the queue to be looked at for its silence.
+    queued: Option<Timestamp>,
+}
+
+impl Beats {
+    /// A cluster that counts from now on.
+    fn since(now: Timestamp) -> Self {
+        Self {
+            last: now,
+            said: None,
+            fresh: false,
+            disconnected: None,
+            queued: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,12 +93,10 @@ impl Heartbeats {
             healthy: beat.kube_api_healthy,
             message: beat.message.clone(),
         };
-        let known = self.clusters.entry(cluster.clone()).or_insert(Beats {
-            last: now,
-            said: None,
-            fresh: false,
-            disconnected: None,
-        });
+        let known = self
+            .clusters
+            .entry(cluster.clone())
+            .or_insert_with(|| Beats::since(now));
         // Clocks are never read to the second the same twice: a difference counts from a second on.
         let clock_moved = known.said.as_ref().is_none_or(|before| {
             let apart = |said: &Said, at: Timestamp| at.duration_since(said.time).as_secs();
@@ -143,17 +157,60 @@ impl Heartbeats {
                 break;
             }
             self.queue.remove(&(at, cluster.clone()));
+            if let Some(known) = self.clusters.get_mut(&cluster) {
+                known.queued = known.queued.filter(|queued| *queued != at);
+            }
             due.insert(cluster);
         }
         if self.next_sweep <= now {
             self.next_sweep = plus(now, SWEEP_SECONDS);
             self.clusters
                 .retain(|cluster, _| world.cluster(cluster).is_some());
-            due.extend(world.clusters().map(|(cluster, _)| cluster.clone()));
+            let unsettled = world
+                .clusters()
+                .filter(|(cluster, record)| !self.is_settled(world, cluster, record, now));
+            due.extend(unsettled.map(|(cluster, _)| cluster.clone()));
         }
         due.iter()
             .filter_map(|cluster| self.judge(world, cluster, now))
             .collect()
+    }
+
+    /// Whether nothing can be due for a cluster: it beats, is well, and the world says so. Most
+    /// clusters are, at most times, and are not judged at length.
+    fn is_settled(
+        &self,
+        world: &World,
+        cluster: &ClusterName,
+        record: &ClusterRecord,
+        now: Timestamp,
+    ) -> bool {
+        let Some(Resource::ManagedCluster(found)) = world
+            .get(&ObjectKey::cluster(cluster))
+            .map(|found| &**found)
+        else {
+            return true;
+        };
+        let Some(beats) = self.clusters.get(cluster) else {
+            return !found.spec.hub_accepts_client;
+        };
+        let Some(said) = &beats.said else {
+            return false;
+        };
+        let grace = lease::grace(found, GRACE_LEASES);
+        let well = beats.fresh
+            && said.healthy
+            && now.duration_since(beats.last) < grace
+            && beats.last.duration_since(said.time).abs() < grace;
+        let available = record.availability.as_ref();
+        let told = available.is_some_and(|seen| seen.availability == Availability::Available)
+            && record.clock.is_some_and(|clock| clock.synced);
+        let tainted = found
+            .spec
+            .taints
+            .iter()
+            .any(|taint| [TAINT_UNREACHABLE, TAINT_UNAVAILABLE].contains(&taint.key.as_str()));
+        well && told && !tainted && found.spec.hub_accepts_client && beats.queued.is_some()
     }
 
     fn judge(&mut self, world: &World, cluster: &ClusterName, now: Timestamp) -> Option<Decision> {
@@ -161,12 +218,10 @@ impl Heartbeats {
         if !found.spec.hub_accepts_client {
             return None;
         }
-        let beats = self.clusters.entry(cluster.clone()).or_insert(Beats {
-            last: now,
-            said: None,
-            fresh: false,
-            disconnected: None,
-        });
+        let beats = self
+            .clusters
+            .entry(cluster.clone())
+            .or_insert_with(|| Beats::since(now));
         let deadline = plus(beats.last, lease::grace(&found, GRACE_LEASES).as_secs());
         let reconnect = beats
             .disconnected
@@ -187,7 +242,11 @@ impl Heartbeats {
                 events.extend(clock.map(|condition| clock_event(cluster, &condition, said, beats)));
             }
             let next = reconnect.map_or(deadline, |at| at.min(deadline));
-            self.queue.insert((next, cluster.clone()));
+            // It stands in the queue once: by the time it is looked at, it has beaten often.
+            if beats.queued.is_none_or(|queued| queued > next) {
+                beats.queued = Some(next);
+                self.queue.insert((next, cluster.clone()));
+            }
         }
         let taints = taint::taints_by_availability(&found, stamp::whole_seconds(now));
         events.extend(taints.map(|taints| {

@@ -279,3 +279,37 @@ fn a_hub_taint_that_somebody_removed_comes_back() {
     hearing.pass(11);
     assert_eq!(hearing.taints(), ["unreachable"]);
 }
+
+#[test]
+fn a_cluster_stands_in_the_queue_once_however_long_it_beats() {
+    let mut hearing = joined();
+    for _ in 0..200 {
+        hearing.beat();
+        hearing.pass(10);
+    }
+    assert!(hearing.beats.queue.len() <= 2, "{:?}", hearing.beats.queue);
+    hearing.beat();
+    hearing.pass(299);
+    assert_eq!(
+        hearing.available().as_deref(),
+        Some("True/ManagedClusterAvailable")
+    );
+    hearing.pass(2);
+    assert_eq!(
+        hearing.available().as_deref(),
+        Some("Unknown/ManagedClusterLeaseUpdateStopped")
+    );
+}
+
+#[test]
+fn a_shorter_lease_counts_from_the_next_look_on() {
+    let mut hearing = joined();
+    hearing.beat();
+    let short = serde_json::json!({"spec": {"leaseDurationSeconds": 2}});
+    hearing.hub.run(&patch(cluster_key("c1"), short)).unwrap();
+    hearing.pass(11);
+    assert_eq!(
+        hearing.available().as_deref(),
+        Some("Unknown/ManagedClusterLeaseUpdateStopped")
+    );
+}
