@@ -138,6 +138,7 @@ pub(super) fn controller_manager(files: &Files) -> Vec<String> {
         "garbage-collector-controller",
         "job-controller",
         "namespace-controller",
+        "persistentvolumeclaim-protection-controller",
         "replicaset-controller",
         "root-ca-certificate-publisher-controller",
         "serviceaccount-controller",

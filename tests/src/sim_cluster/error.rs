@@ -226,6 +226,17 @@ impl ApiError {
         error
     }
 
+    /// A replacement does not say which version it replaces. A real server names the resource here, not the kind.
+    pub(crate) fn unversioned(kind: &ResourceType, name: &str, cause: &Cause) -> ApiError {
+        let message = format!(
+            "{} {name:?} is invalid: {}: {}",
+            kind.group_resource, cause.field, cause.message
+        );
+        ApiError::new(422, "Invalid", message)
+            .about(kind, name)
+            .because(std::slice::from_ref(cause))
+    }
+
     /// What a patch makes of the object cannot be read.
     pub(crate) fn invalid_patch(cause: &Cause) -> ApiError {
         let message = format!(" \"\" is invalid: {}: {}", cause.field, cause.message);

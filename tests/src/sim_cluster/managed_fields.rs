@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::error::{ApiError, Cause};
 use super::field_set::{FieldSet, PathElement};
+use super::kinds::ResourceType;
 use super::object;
 use super::shape::Shape;
+use super::strategy;
 use super::typed;
 
 /// Who writes, and through which door.
@@ -144,17 +146,17 @@ fn ownable(fields: &FieldSet, subresource: &str, has_status: bool) -> FieldSet {
 }
 
 /// Records in `new` who changed what, for a write that is not an apply. An object that is being made is compared with
-/// what is there before anybody writes (`blank`). An object whose managed fields were taken away is left alone until
+/// what its kind has before anybody writes. An object whose managed fields were taken away is left alone until
 /// somebody applies to it.
 pub(crate) fn track_update(
     before: Before<'_>,
     new: &mut Value,
-    shape: &Shape,
-    has_status: bool,
+    kind: &ResourceType,
     writer: &Writer,
 ) {
+    let blank = strategy::blank(kind);
     let (old, mut entries) = match before {
-        Before::Nothing(blank) => (blank, Vec::new()),
+        Before::Nothing => (&blank, Vec::new()),
         Before::Object(old) => match starting_entries(old, new) {
             entries if entries.is_empty() => {
                 object::meta_mut(new).remove("managedFields");
@@ -166,7 +168,7 @@ pub(crate) fn track_update(
     let comparison = typed::compare(
         &without_managed_fields(old),
         &without_managed_fields(new),
-        shape,
+        &kind.shape,
     );
     let changed = comparison.added.union(&comparison.modified);
     for entry in entries
@@ -178,7 +180,7 @@ pub(crate) fn track_update(
             .difference(&changed)
             .difference(&comparison.removed);
     }
-    let mine = ownable(&changed, &writer.subresource, has_status);
+    let mine = ownable(&changed, &writer.subresource, kind.status);
     match entries.iter_mut().find(|entry| entry.is_by(writer, false)) {
         Some(entry) => {
             entry.fields = entry.fields.difference(&comparison.removed).union(&mine);
@@ -198,8 +200,8 @@ pub(crate) fn track_update(
 /// What a write starts from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Before<'a> {
-    /// There is no object; the value is what its kind has before anybody writes.
-    Nothing(&'a Value),
+    /// There is no object.
+    Nothing,
     /// The stored object.
     Object(&'a Value),
 }
@@ -221,23 +223,23 @@ fn starting_entries(old: &Value, new: &Value) -> Vec<Entry> {
 pub(crate) fn apply(
     live: &Value,
     config: &Value,
-    shape: &Shape,
-    has_status: bool,
+    kind: &ResourceType,
     writer: &Writer,
     force: bool,
 ) -> Result<Value, ApiError> {
+    let shape = kind.shape.as_ref();
     typed::check_lists(config, shape, "").map_err(|why| {
         ApiError::not_typed(format!("failed to create typed patch object: {why}"))
     })?;
     let mut entries = read(live);
     let live = without_managed_fields(live);
     if entries.is_empty() && !object::meta(&live, "uid").is_empty() {
-        entries.push(before_first_apply(&live, shape, has_status, writer));
+        entries.push(before_first_apply(&live, kind, writer));
     }
     let applied = ownable(
         &typed::field_set(config, shape),
         &writer.subresource,
-        has_status,
+        kind.status,
     );
     let last = entries
         .iter()
@@ -253,7 +255,13 @@ pub(crate) fn apply(
     let comparison = typed::compare(&live, &new, shape);
     let changed = comparison.added.union(&comparison.modified);
     take_fields(&mut entries, &changed, &comparison.removed, writer, force)?;
-    object::strip_nulls(&mut new);
+    // A container that lost its last entry while someone else owns it as an empty one is null now. Go's types have no
+    // room for that; a custom resource keeps it, and its schema judges.
+    if kind.custom.is_none() {
+        object::strip_nulls(&mut new);
+    } else if let Some(metadata) = new.get_mut("metadata") {
+        object::strip_nulls(metadata);
+    }
     // An apply that changes nothing but ownership leaves no time.
     let time = |before: &str| {
         if new == live {
@@ -314,13 +322,18 @@ fn take_fields(
 }
 
 /// Whoever wrote an object that has no managed fields: the first apply gives all of it to an unknown manager.
-fn before_first_apply(live: &Value, shape: &Shape, has_status: bool, writer: &Writer) -> Entry {
+fn before_first_apply(live: &Value, kind: &ResourceType, writer: &Writer) -> Entry {
     let unknown = Writer {
         manager: "before-first-apply".to_owned(),
         subresource: String::new(),
         ..writer.clone()
     };
-    let fields = ownable(&typed::field_set(live, shape), "", has_status);
+    let comparison = typed::compare(&strategy::blank(kind), live, &kind.shape);
+    let fields = ownable(
+        &comparison.added.union(&comparison.modified),
+        "",
+        kind.status,
+    );
     Entry {
         writer: unknown,
         apply: false,

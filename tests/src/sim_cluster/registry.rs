@@ -57,14 +57,7 @@ impl ApiServer {
         defaults::fill(kind, &mut new);
         strategy::drop_empty(kind, &mut new);
         let writer = writer(request, options, now);
-        let blank = strategy::blank(kind);
-        managed_fields::track_update(
-            Before::Nothing(&blank),
-            &mut new,
-            &kind.shape,
-            kind.status,
-            &writer,
-        );
+        managed_fields::track_update(Before::Nothing, &mut new, kind, &writer);
         self.admit_new(request, new, options, now)
     }
 
@@ -163,7 +156,7 @@ impl ApiServer {
                 &json!(0),
                 "must be specified for an update",
             );
-            return Err(ApiError::invalid(kind, &request.name, &[cause]));
+            return Err(ApiError::unversioned(kind, &request.name, &cause));
         }
         self.change(request, &stored, Sent::Whole, body, options, now)
     }
@@ -225,13 +218,7 @@ impl ApiServer {
         defaults::fill(kind, &mut new);
         strategy::drop_empty(kind, &mut new);
         let writer = writer(request, options, now);
-        managed_fields::track_update(
-            Before::Object(&old),
-            &mut new,
-            &kind.shape,
-            kind.status,
-            &writer,
-        );
+        managed_fields::track_update(Before::Object(&old), &mut new, kind, &writer);
         defaults::allocate(self, kind, &mut new);
         self.admit_change(request, &old, new, options, now)
     }

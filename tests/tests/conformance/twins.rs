@@ -5,6 +5,8 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
+use crate::context::eventually;
+
 #[path = "twins/random.rs"]
 mod random;
 #[path = "twins/scripts.rs"]
@@ -21,6 +23,9 @@ pub(crate) struct Step {
 
 /// Runs every script against both and tells where they differ.
 pub(crate) async fn compare(simulated: &Client, real: &Client) -> Vec<String> {
+    for client in [simulated, real] {
+        define_gadgets(client).await;
+    }
     let mut differences = Vec::new();
     let mut scripts = scripts::all();
     scripts
@@ -72,6 +77,29 @@ pub(crate) async fn compare(simulated: &Client, real: &Client) -> Vec<String> {
 }
 
 const JSON: &str = "application/json";
+const GADGETS: &str = "/apis/twins.example.com/v1/namespaces/NS/gadgets";
+
+/// Makes the kind that the scripts about custom resources use.
+async fn define_gadgets(client: &Client) {
+    let define = Step {
+        method: "POST",
+        path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
+        content_type: JSON,
+        body: scripts::gadgets(),
+    };
+    let (code, answer) = ask(client, &define, "").await;
+    assert_eq!(code, 201, "{answer}");
+    let list = Step {
+        method: "GET",
+        path: GADGETS.to_owned(),
+        content_type: JSON,
+        body: Value::Null,
+    };
+    eventually("gadgets are served", async || {
+        (ask(client, &list, "default").await.0 == 200).then_some(())
+    })
+    .await;
+}
 
 async fn ask(client: &Client, step: &Step, namespace: &str) -> (u16, Value) {
     let body = if step.body.is_null() {

@@ -175,13 +175,7 @@ impl Run {
             subresource: subresource.to_owned(),
             time: object::timestamp(now),
         };
-        managed_fields::track_update(
-            Before::Object(&self.value),
-            &mut new,
-            &self.kind.shape,
-            true,
-            &writer,
-        );
+        managed_fields::track_update(Before::Object(&self.value), &mut new, &self.kind, &writer);
         server.put(&self.key, new, now);
     }
 }

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::sim_cluster::kinds;
 
@@ -12,11 +10,8 @@ fn writer(manager: &str) -> Writer {
     }
 }
 
-fn configmaps() -> Arc<Shape> {
-    kinds::builtin("", "v1", "configmaps")
-        .expect("built in")
-        .shape
-        .clone()
+fn configmaps() -> &'static ResourceType {
+    kinds::builtin("", "v1", "configmaps").expect("built in")
 }
 
 fn data(data: &Value) -> Value {
@@ -24,7 +19,7 @@ fn data(data: &Value) -> Value {
 }
 
 fn applied(live: &Value, config: &Value, manager: &str) -> Value {
-    apply(live, config, &configmaps(), false, &writer(manager), false).expect("no conflict")
+    apply(live, config, configmaps(), &writer(manager), false).expect("no conflict")
 }
 
 fn owners(object: &Value) -> Vec<(String, Vec<String>)> {
@@ -61,8 +56,7 @@ fn two_managers_share_an_object_and_each_removes_only_its_own() {
 fn a_conflict_names_managers_and_fields_and_force_takes_over() {
     let one = applied(&json!({}), &data(&json!({"a": "1", "b": "1"})), "one");
     let config = data(&json!({"a": "2", "b": "2"}));
-    let error =
-        apply(&one, &config, &configmaps(), false, &writer("two"), false).expect_err("conflict");
+    let error = apply(&one, &config, configmaps(), &writer("two"), false).expect_err("conflict");
     assert_eq!(error.code, 409);
     assert_eq!(
         error.message,
@@ -72,7 +66,7 @@ fn a_conflict_names_managers_and_fields_and_force_takes_over() {
         error.details["causes"][0],
         json!({"reason": "FieldManagerConflict", "message": "conflict with \"one\"", "field": ".data.a"})
     );
-    let forced = apply(&one, &config, &configmaps(), false, &writer("two"), true).expect("forced");
+    let forced = apply(&one, &config, configmaps(), &writer("two"), true).expect("forced");
     assert_eq!(forced["data"], json!({"a": "2", "b": "2"}));
     assert_eq!(
         owners(&forced),
@@ -91,8 +85,7 @@ fn an_update_takes_ownership_and_apply_then_conflicts_with_it() {
     track_update(
         Before::Object(&one),
         &mut edited,
-        &configmaps(),
-        false,
+        configmaps(),
         &writer("kubectl-edit"),
     );
     assert_eq!(
@@ -102,8 +95,7 @@ fn an_update_takes_ownership_and_apply_then_conflicts_with_it() {
     let error = apply(
         &edited,
         &data(&json!({"a": "1"})),
-        &configmaps(),
-        false,
+        configmaps(),
         &writer("one"),
         false,
     );
@@ -121,10 +113,7 @@ fn applying_the_same_again_changes_nothing_not_even_the_time() {
         time: "2031-01-01T00:00:00Z".to_owned(),
         ..writer("one")
     };
-    assert_eq!(
-        apply(&once, &config, &configmaps(), false, &later, false),
-        Ok(once)
-    );
+    assert_eq!(apply(&once, &config, configmaps(), &later, false), Ok(once));
 }
 
 #[test]
@@ -137,13 +126,9 @@ fn what_nobody_owns_survives_its_neighbours() {
 
 #[test]
 fn status_belongs_to_the_status_door() {
-    let pods = kinds::builtin("", "v1", "pods")
-        .expect("built in")
-        .shape
-        .clone();
+    let pods = kinds::builtin("", "v1", "pods").expect("built in");
     let config = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}});
-    let through_main =
-        apply(&json!({}), &config, &pods, true, &writer("main"), false).expect("applied");
+    let through_main = apply(&json!({}), &config, pods, &writer("main"), false).expect("applied");
     assert_eq!(
         owners(&through_main)[0].1,
         [".metadata.labels.a", ".spec.nodeName"]
@@ -152,6 +137,6 @@ fn status_belongs_to_the_status_door() {
         subresource: "status".to_owned(),
         ..writer("kubelet")
     };
-    let through_status = apply(&json!({}), &config, &pods, true, &status, false).expect("applied");
+    let through_status = apply(&json!({}), &config, pods, &status, false).expect("applied");
     assert_eq!(owners(&through_status)[0].1, [".status.phase"]);
 }

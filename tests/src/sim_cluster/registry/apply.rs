@@ -33,14 +33,7 @@ impl ApiServer {
                 let old = stored.value();
                 let mut identity = config.clone();
                 carry_identity(kind, &old, &mut identity)?;
-                let mut new = managed_fields::apply(
-                    &old,
-                    &config,
-                    &kind.shape,
-                    kind.status,
-                    &writer,
-                    options.force,
-                )?;
+                let mut new = managed_fields::apply(&old, &config, kind, &writer, options.force)?;
                 carry_identity(kind, &old, &mut new)?;
                 strategy::prepare_update(kind, request.subresource, &old, &mut new);
                 defaults::fill(kind, &mut new);
@@ -65,14 +58,7 @@ impl ApiServer {
                 Err(ApiError::conflict(kind, &request.name, &why))
             }
             None => {
-                let new = managed_fields::apply(
-                    &json!({}),
-                    &config,
-                    &kind.shape,
-                    kind.status,
-                    &writer,
-                    true,
-                )?;
+                let new = managed_fields::apply(&json!({}), &config, kind, &writer, true)?;
                 let mut new = self.born(request, new, now)?;
                 strategy::prepare_create(kind, &mut new);
                 defaults::fill(kind, &mut new);
@@ -123,6 +109,7 @@ fn check_config(
         );
         return Err(ApiError::bad_request(why));
     }
+    let place = format!("{}/{name}", object::meta(&config, "namespace"));
     object::meta_mut(&mut config).insert("name".to_owned(), request.name.as_str().into());
     check_place(request, &mut config)?;
     if object::at(&config, &["metadata", "managedFields"]).is_some_and(|list| !list.is_null()) {
@@ -130,7 +117,7 @@ fn check_config(
     }
     object::strip_nulls(&mut config);
     defaults::quantities_to_text(kind, &mut config);
-    check_shape(kind, request, &config)?;
+    check_shape(kind, &place, &config)?;
     if let Some(fields) = config.as_object_mut() {
         match request.subresource {
             Subresource::Status => {
@@ -149,12 +136,7 @@ fn check_config(
     Ok(config)
 }
 
-fn check_shape(kind: &ResourceType, request: &ApiRequest, config: &Value) -> Result<(), ApiError> {
-    let place = if kind.namespaced {
-        format!("{}/{}", request.namespace, request.name)
-    } else {
-        format!("/{}", request.name)
-    };
+fn check_shape(kind: &ResourceType, place: &str, config: &Value) -> Result<(), ApiError> {
     let told = |why: String| {
         ApiError::not_typed(format!(
             "failed to create typed patch object ({place}; {}, Kind={}): {why}",
@@ -168,6 +150,11 @@ fn check_shape(kind: &ResourceType, request: &ApiRequest, config: &Value) -> Res
             Err(told(format!(".{path}: field not declared in schema")))
         }
         Some(Mismatch::WrongType { path, want, got }) => {
+            let want = if ["integer", "number"].contains(&want) {
+                "numeric (int or float)"
+            } else {
+                want
+            };
             Err(told(format!(".{path}: expected {want}, got {got}")))
         }
     }

@@ -90,6 +90,10 @@ impl ApiServer {
         };
         let (page, rest) = selected.split_at(limit.min(selected.len()));
         let mut metadata = json!({"resourceVersion": version.to_string()});
+        if kind.custom.is_some() {
+            // Lists of custom resources name the end of the list, too.
+            metadata["continue"] = "".into();
+        }
         if let (Some((last, _)), false) = (page.last(), rest.is_empty()) {
             let token = Continue {
                 version,

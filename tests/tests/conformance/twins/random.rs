@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{JSON, Step};
+use super::{GADGETS, JSON, Step, scripts};
 
 /// How many scripts are made.
-pub(super) const SCRIPTS: u64 = 24;
+pub(super) const SCRIPTS: u64 = 36;
 const STEPS: usize = 14;
 
 /// A small linear congruential generator: the scripts are the same in every run.
@@ -25,18 +25,15 @@ impl Dice {
     }
 }
 
-/// The script of a seed: even seeds work on a config map, odd ones on a Deployment.
+/// The script of a seed: a config map, a Deployment or a custom resource is worked on.
 pub(super) fn script(seed: u64) -> Vec<Step> {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9).wrapping_add(1));
-    (0..STEPS)
-        .map(|_| {
-            if seed % 2 == 0 {
-                config_map(&mut dice)
-            } else {
-                deployment(&mut dice)
-            }
-        })
-        .collect()
+    let step = match seed % 3 {
+        0 => config_map,
+        1 => deployment,
+        _ => gadget,
+    };
+    (0..STEPS).map(|_| step(&mut dice)).collect()
 }
 
 fn manager(dice: &mut Dice) -> &'static str {
@@ -105,6 +102,44 @@ fn some_env(dice: &mut Dice) -> Value {
         .flatten()
         .map(|(name, value)| json!({"name": name, "value": value}))
         .collect()
+}
+
+fn gadget(dice: &mut Dice) -> Step {
+    let mut spec = json!({});
+    if dice.below(2) == 0 {
+        spec["size"] = dice.below(2).into();
+    }
+    if dice.below(2) == 0 {
+        let notes = some(dice, &["k"], &["1", "2"]);
+        spec["parts"] =
+            json!([{"name": *dice.pick(&["a", "b"]), "count": dice.below(2), "notes": notes}]);
+    }
+    if dice.below(2) == 0 {
+        spec["tags"] = dice
+            .pick(&[json!(["x"]), json!(["y", "x"]), json!([])])
+            .clone();
+    }
+    if dice.below(2) == 0 {
+        spec["words"] = dice
+            .pick(&[json!(["x"]), json!(["y", "x"]), json!([])])
+            .clone();
+    }
+    if dice.below(2) == 0 {
+        spec["deep"] = json!({"er": some(dice, &["x", "y"], &["1", "2"])});
+    }
+    if dice.below(2) == 0 {
+        spec["notes"] = some(dice, &["m", "n"], &["1", "2"]);
+    }
+    if dice.below(3) == 0 {
+        spec["whole"] = some(dice, &["m", "n"], &["1", "2"]);
+    }
+    if dice.below(3) == 0 {
+        // Never empty: an empty container that loses its owner inside preserved unknown fields
+        // becomes a null in a real server, and is dropped by the simulation.
+        let any = json!({"m": *dice.pick(&["1", "2"])});
+        spec["free"] = json!({"any": any, "list": [dice.below(2)]});
+    }
+    write(dice, &format!("{GADGETS}/r"), &scripts::gadget("r", &spec))
 }
 
 /// Applies most of the time; now and then somebody patches by hand.
