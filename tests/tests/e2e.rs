@@ -63,7 +63,7 @@ async fn the_main_job_runs_on_real_api_servers() {
             "one",
             "--context",
             "two",
-        ])
+        ]);
     };
     tokio::task::spawn_blocking(play).await.unwrap();
 }
