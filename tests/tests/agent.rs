@@ -1,6 +1,8 @@
 //! The agent against a simulated cluster, with a hub that lives in memory: what it applies, heals,
 //! prunes and reports, what it survives, and what it does not believe.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "agent/apply.rs"]
 mod apply;
 #[path = "agent/belief.rs"]
@@ -13,3 +15,5 @@ mod membership;
 mod offline;
 #[path = "agent/ownership.rs"]
 mod ownership;
+#[path = "agent/scene.rs"]
+mod scene;

@@ -7,7 +7,7 @@ use skein_schema::digest::Digest;
 use skein_schema::kind::condition;
 use skein_schema::seal::{PublicKey, SecretKey, seal};
 
-use super::apply::{Scene, change, config_map, data, is};
+use super::scene::{Scene, change, config_map, data, is};
 
 #[tokio::test]
 async fn forged_and_replayed_messages_change_nothing() {

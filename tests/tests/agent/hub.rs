@@ -215,7 +215,7 @@ impl MemoryHub {
     /// Waits until the hub knows what is asked for, and returns it.
     pub(crate) async fn until<T>(&self, what: &str, look: impl Fn(&State) -> Option<T>) -> T {
         let mut changed = self.0.changed.subscribe();
-        let waited = tokio::time::timeout(super::apply::PATIENCE, async {
+        let waited = tokio::time::timeout(super::scene::PATIENCE, async {
             loop {
                 let found = look(&self.state());
                 if let Some(found) = found {

@@ -16,8 +16,8 @@ use skein_tests::sim_cluster::{SimCluster, SimOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::apply::{Scene, change, config_map, data, is, options};
-use super::hub::{MemoryHub, cluster};
+use super::hub::{MemoryHub, State, cluster};
+use super::scene::{Scene, change, config_map, data, is, options};
 
 #[tokio::test]
 async fn an_agent_asks_until_it_is_let_in_and_says_what_it_waits_for() {
@@ -92,10 +92,7 @@ async fn an_agent_asks_until_it_is_let_in_and_says_what_it_waits_for() {
 #[tokio::test]
 async fn a_member_beats_and_tells_what_its_cluster_is_like() {
     let scene = Scene::start().await;
-    let report = scene
-        .hub
-        .until("the inventory", |state| state.cluster())
-        .await;
+    let report = scene.hub.until("the inventory", State::cluster).await;
     assert_eq!(report.kubernetes_version.as_deref(), Some("v1.36.3"));
     assert_eq!(report.capacity["cpu"].0, "4");
     assert_eq!(
@@ -224,15 +221,16 @@ async fn a_moved_cluster_speaks_on_the_subjects_of_its_new_set() {
         .hub
         .work("web", "applied", |report| is(report, "Applied", "True", 1))
         .await;
-    let state = scene.hub.state();
-    let (set, _) = state
-        .statuses
-        .iter()
-        .rev()
-        .find(|(_, message)| message.rev == 2)
-        .unwrap();
-    assert_eq!(*set, europe);
-    drop(state);
+    {
+        let state = scene.hub.state();
+        let (set, _) = state
+            .statuses
+            .iter()
+            .rev()
+            .find(|(_, message)| message.rev == 2)
+            .unwrap();
+        assert_eq!(*set, europe);
+    }
     scene
         .hub
         .until("a heartbeat there", |state| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use skein_agent::AgentState;
 
-use super::apply::{Scene, change, config_map, data, is};
+use super::scene::{Scene, change, config_map, data, is};
 
 #[tokio::test]
 async fn an_agent_restarted_while_cut_off_goes_on_enforcing_and_reports_later() {
@@ -114,7 +114,7 @@ async fn reports_that_could_not_be_sent_are_sent_after_a_restart() {
         )
         .await
         .unwrap();
-    super::apply::eventually("an unsent report", || async {
+    super::scene::eventually("an unsent report", || async {
         scene.agent.metrics().outbox.get() > 0
     })
     .await;
@@ -145,7 +145,7 @@ async fn a_cluster_that_comes_back_is_put_right() {
     scene
         .hub
         .publish(vec![change("web", 1, json!([config_map("a", "1")]))]);
-    super::apply::eventually("the message", || async {
+    super::scene::eventually("the message", || async {
         scene.agent.metrics().desired_rev.get() == 1
     })
     .await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use skein_schema::desired::DesiredChange;
 
-use super::apply::{Scene, change, config_map, data, is, uid_of, with_spec};
+use super::scene::{Scene, change, config_map, data, is, uid_of, with_spec};
 
 fn remove(name: &str) -> DesiredChange {
     DesiredChange::RemoveWork {
@@ -189,7 +189,7 @@ async fn an_agent_with_an_empty_disk_still_knows_what_it_owns() {
     // While it is away, b is dropped from the work.
     hub.keep(vec![change("web", 2, json!([config_map("a", "2")]))]);
     let state_dir = tempfile::tempdir().unwrap();
-    let agent = skein_agent::Agent::start(super::apply::options(&hub, &sim, state_dir.path()))
+    let agent = skein_agent::Agent::start(super::scene::options(&hub, &sim, state_dir.path()))
         .await
         .unwrap();
     let scene = Scene {
@@ -231,7 +231,7 @@ async fn a_work_that_the_hub_forgot_by_force_is_evicted_after_its_grace() {
         uid: uid_of("web"),
     };
     scene.hub.publish(vec![forget]);
-    super::apply::eventually("the forgetting", || async {
+    super::scene::eventually("the forgetting", || async {
         scene.agent.metrics().works.get() == 1
     })
     .await;
@@ -248,7 +248,7 @@ async fn a_work_that_the_hub_forgot_by_force_is_evicted_after_its_grace() {
         state_dir,
     } = scene;
     agent.stop().await.unwrap();
-    let mut given = super::apply::options(&hub, &sim, state_dir.path());
+    let mut given = super::scene::options(&hub, &sim, state_dir.path());
     given.times.driver.evict = std::time::Duration::from_millis(50);
     given.times.driver.eviction_grace = jiff::SignedDuration::from_millis(100);
     let agent = skein_agent::Agent::start(given).await.unwrap();
@@ -261,7 +261,7 @@ async fn a_work_that_the_hub_forgot_by_force_is_evicted_after_its_grace() {
     scene
         .until_config_map("a", "evicted", |found| found.is_none())
         .await;
-    super::apply::eventually("the record to go", || async { records(&scene).await == 1 }).await;
+    super::scene::eventually("the record to go", || async { records(&scene).await == 1 }).await;
     assert!(scene.config_map("b").await.is_some());
     scene.agent.stop().await.unwrap();
 }

@@ -37,7 +37,7 @@ pub(super) fn script(seed: u64) -> Vec<Step> {
 }
 
 fn manager(dice: &mut Dice) -> &'static str {
-    *dice.pick::<&str>(&["one", "two", "three"])
+    dice.pick::<&str>(&["one", "two", "three"])
 }
 
 fn some(dice: &mut Dice, names: &[&str], values: &[&str]) -> Value {
