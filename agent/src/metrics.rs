@@ -56,95 +56,74 @@ impl Metrics {
     /// All at zero.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let mut registry = Registry::with_prefix("skein_agent");
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let connected = gauge(
-            "connected",
-            "1 while messages flow between the agent and the hub",
-        );
-        let kube_api_healthy = gauge(
-            "kube_api_healthy",
-            "1 while the cluster's API server answers its liveness probe",
-        );
-        let desired_rev = gauge(
-            "desired_rev",
-            "Revision of the desired state that the agent has",
-        );
-        let works = gauge("works", "Works that the agent holds");
-        let watches = gauge("watches", "Watches that run");
-        let outbox = gauge(
-            "outbox_entries",
-            "Reports that the hub has not confirmed yet",
-        );
-        let credential_expires = gauge(
-            "credential_expiry_timestamp_seconds",
-            "When the credential ends, in Unix seconds",
-        );
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let drifts = counter("drifts", "Objects found changed or missing and put right");
-        let watch_failures = counter("watch_failures", "Interruptions of watches");
-        let heartbeats = counter("heartbeats", "Heartbeats sent");
-        // All results are there from the start, so that a rate over them is never missing.
-        let mut family = |name: &str, help: &str, results: &[&'static str]| {
-            let family = Family::<Result, Counter>::default();
-            for result in results {
-                drop(family.get_or_create(&Result { result }));
-            }
-            registry.register(name, help, family.clone());
-            family
-        };
-        let desired_messages = family(
-            "desired_messages",
-            "Desired messages by what became of them",
-            &[
-                "applied",
-                "partial",
-                "stale",
-                "gap",
-                "rejected",
-                "malformed",
-            ],
-        );
-        let attempts = family(
-            "attempts",
-            "Attempts at applying or removing works by how they ended",
-            &["applied", "incomplete", "removed", "removing", "failed"],
-        );
-        let status_messages = family(
-            "status_messages",
-            "Status messages by whether the hub confirmed them",
-            &["stored", "not_stored"],
-        );
+        let mut all = Registry::with_prefix("skein_agent");
+        let registry = &mut all;
         let attempt_seconds = Histogram::new(exponential_buckets(0.001, 4.0, 8));
-        registry.register(
-            "attempt_seconds",
-            "Duration of attempts at works",
-            attempt_seconds.clone(),
-        );
+        let help = "Duration of attempts at works";
+        registry.register("attempt_seconds", help, attempt_seconds.clone());
+        let expiry = "credential_expiry_timestamp_seconds";
         Arc::new(Self {
-            registry,
-            connected,
-            kube_api_healthy,
-            desired_rev,
-            desired_messages,
-            works,
-            attempts,
+            connected: gauge(
+                registry,
+                "connected",
+                "1 while messages flow between the agent and the hub",
+            ),
+            kube_api_healthy: gauge(
+                registry,
+                "kube_api_healthy",
+                "1 while the cluster's API server answers its liveness probe",
+            ),
+            desired_rev: gauge(
+                registry,
+                "desired_rev",
+                "Revision of the desired state that the agent has",
+            ),
+            desired_messages: family(
+                registry,
+                "desired_messages",
+                "Desired messages by what became of them",
+                &[
+                    "applied",
+                    "partial",
+                    "stale",
+                    "gap",
+                    "rejected",
+                    "malformed",
+                ],
+            ),
+            works: gauge(registry, "works", "Works that the agent holds"),
+            attempts: family(
+                registry,
+                "attempts",
+                "Attempts at applying or removing works by how they ended",
+                &["applied", "incomplete", "removed", "removing", "failed"],
+            ),
             attempt_seconds,
-            drifts,
-            watches,
-            watch_failures,
-            outbox,
-            status_messages,
-            heartbeats,
-            credential_expires,
+            drifts: counter(
+                registry,
+                "drifts",
+                "Objects found changed or missing and put right",
+            ),
+            watches: gauge(registry, "watches", "Watches that run"),
+            watch_failures: counter(registry, "watch_failures", "Interruptions of watches"),
+            outbox: gauge(
+                registry,
+                "outbox_entries",
+                "Reports that the hub has not confirmed yet",
+            ),
+            status_messages: family(
+                registry,
+                "status_messages",
+                "Status messages by whether the hub confirmed them",
+                &["stored", "not_stored"],
+            ),
+            heartbeats: counter(registry, "heartbeats", "Heartbeats sent"),
+            credential_expires: gauge(
+                registry,
+                expiry,
+                "When the credential ends, in Unix seconds",
+            ),
+            registry: all,
         })
     }
 
@@ -160,6 +139,33 @@ impl Metrics {
         encode(&mut text, &self.registry).expect("a String takes any text");
         text
     }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+/// All results are there from the start, so that a rate over them is never missing.
+fn family(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    results: &[&'static str],
+) -> Family<Result, Counter> {
+    let family = Family::<Result, Counter>::default();
+    for result in results {
+        drop(family.get_or_create(&Result { result }));
+    }
+    registry.register(name, help, family.clone());
+    family
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! * who may say what: [`accounts`] (the declared model), [`jwt`], [`nkey`],
 //!   [`operator`] (keys on disk), [`resolver`] (telling running servers)
 //! * servers: [`server_config`], [`embedded`]
-//! * connections: [`connect`], [`message`]
+//! * connections: [`mod@connect`], [`message`]
 //! * storage: [`topology`] (streams as data), [`ledger`], [`commands`],
 //!   [`desired`], [`status`], [`content`], [`snapshots`], [`lease`]
 

@@ -133,7 +133,7 @@ impl StoredMessage {
         self.headers.get(MESSAGE_ID)
     }
 
-    /// The digest of what its writer wrote, see [`content_digest`].
+    /// The digest of what its writer wrote.
     #[must_use]
     pub fn digest(&self) -> Digest {
         content_digest(&self.subject, self.id().unwrap_or_default(), &self.body)

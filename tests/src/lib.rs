@@ -5,7 +5,7 @@
 //! - [`sim_cluster`]: a Kubernetes API server in memory.
 //! - [`kube_cluster`]: a real control plane, started from its programs.
 //! - [`stage`]: the programs, run as a user runs them.
-//! - [`bench`]: what Skein does in a second, beside the bus alone.
+//! - [`mod@bench`]: what Skein does in a second, beside the bus alone.
 //! - [`demo`]: the main job, told step by step.
 //! - [`fleet`]: a hub and agents, joined and available.
 //! - [`relay`]: a network that can be cut.

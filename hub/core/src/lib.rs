@@ -1,6 +1,6 @@
 //! Every decision of the hub, as pure functions of folded state: no clock, no randomness, no I/O.
 //!
-//! The ledger is folded into a [`World`], agents' reports into [`Observed`]. [`decide`] turns a
+//! The ledger is folded into a [`World`], agents' reports into [`Observed`]. [`decide()`] turns a
 //! command into a [`Decision`] or a refusal, [`join`] an agent's wish, [`react`] what has happened;
 //! a decision is a record for the ledger, and the next [`World::evolve`] takes it in.
 
