@@ -154,9 +154,11 @@ impl Client {
 
     /// How long the bus takes for one round trip, and nothing else.
     pub(crate) async fn round_trip(&self) -> CliResult<()> {
-        self.connection.flush().await.map_err(|error| {
-            CliError::new(Code::Unreachable, "the bus does not answer").because(&error)
-        })
+        let silent = || CliError::new(Code::Unreachable, "the bus does not answer");
+        match tokio::time::timeout(self.timeout, self.connection.round_trip()).await {
+            Ok(answered) => answered.map_err(|error| silent().because(&error)),
+            Err(_) => Err(silent()),
+        }
     }
 
     fn envelope(&self, id: Uuid, kind: &str, body: &Bytes) -> Headers {

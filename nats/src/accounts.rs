@@ -260,6 +260,7 @@ const SYSTEM_PUBLISH: &[&str] = &[
     "$SYS.REQ.ACCOUNT.*.CONNZ",
     "$SYS.REQ.SERVER.PING",
     "$SYS.REQ.SERVER.PING.>",
+    subject::INBOX_TEMPLATE,
 ];
 const SYSTEM_SUBSCRIBE: &[&str] = &[
     "$SYS.ACCOUNT.*.CONNECT",
@@ -379,13 +380,22 @@ mod tests {
     }
 
     #[test]
-    fn every_subject_a_client_may_publish_crosses_into_hub() {
+    fn everybody_may_write_to_their_own_inbox() {
+        for rule in roles().into_iter().filter(|rule| rule.role != Role::Hub) {
+            let inbox = format!("{}.>", rule.role.inbox_prefix("{{name()}}"));
+            assert!(rule.publish.contains(&inbox), "{:?}", rule.role);
+        }
+    }
+
+    #[test]
+    fn what_a_client_may_publish_crosses_into_hub_or_comes_back_to_it_alone() {
         let crossings = crossings();
         for rule in roles()
             .into_iter()
             .filter(|rule| matches!(rule.role.account(), Account::Agents | Account::Users))
         {
-            for subject in &rule.publish {
+            let inbox = format!("{}.>", rule.role.inbox_prefix("{{name()}}"));
+            for subject in rule.publish.iter().filter(|subject| **subject != inbox) {
                 let first = subject.split('.').next();
                 assert!(
                     crossings.iter().any(

@@ -203,21 +203,26 @@ pub fn join_inbox_prefix(name: &str) -> String {
 /// Where everybody but the holder of a join token receives answers, as a permission template.
 pub const INBOX_TEMPLATE: &str = "_INBOX_{{name()}}.>";
 
-/// What an agent may publish, as permission templates.
+/// Where the holder of a join token receives answers, as a permission template.
+pub const JOIN_INBOX_TEMPLATE: &str = "_JOIN_{{name()}}.>";
+
+/// What an agent may publish, as permission templates. Everybody may write to their own inbox: what
+/// comes back from there tells that the server has read all that was sent before.
 pub const AGENT_PUBLISH: &[&str] = &[
     "status.*.{{name()}}",
     "beat.*.{{name()}}",
     "sync.*.{{name()}}",
     "renew.*.{{name()}}",
+    INBOX_TEMPLATE,
 ];
 /// What an agent may subscribe to, as permission templates.
 pub const AGENT_SUBSCRIBE: &[&str] = &["live.desired.*.{{name()}}", INBOX_TEMPLATE];
 /// What the holder of a join token may publish.
-pub const BOOTSTRAP_PUBLISH: &[&str] = &["join.{{name()}}"];
+pub const BOOTSTRAP_PUBLISH: &[&str] = &["join.{{name()}}", JOIN_INBOX_TEMPLATE];
 /// What the holder of a join token may subscribe to.
-pub const BOOTSTRAP_SUBSCRIBE: &[&str] = &["_JOIN_{{name()}}.>"];
+pub const BOOTSTRAP_SUBSCRIBE: &[&str] = &[JOIN_INBOX_TEMPLATE];
 /// What a user may publish.
-pub const USER_PUBLISH: &[&str] = &["cmd.{{name()}}.*", "query.{{name()}}.*"];
+pub const USER_PUBLISH: &[&str] = &["cmd.{{name()}}.*", "query.{{name()}}.*", INBOX_TEMPLATE];
 /// What a user may subscribe to.
 pub const USER_SUBSCRIBE: &[&str] = &["result.{{name()}}.*", INBOX_TEMPLATE];
 

@@ -181,8 +181,7 @@ impl Link for NatsLink {
                 .subscribe(&subject)
                 .await
                 .map_err(from_publish)?;
-            // The server has to know of the subscription before we ask for what came earlier.
-            self.connection.flush().await.map_err(from_publish)?;
+            // What came earlier is asked for on the same connection, so the server reads it after this.
             Ok(subscription.boxed())
         })
     }

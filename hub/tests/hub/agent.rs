@@ -181,7 +181,7 @@ impl Agent {
             .subscribe(&subject::live_desired_of(&self.cluster))
             .await
             .expect("subscribed");
-        connection.flush().await.expect("flushed");
+        connection.round_trip().await.expect("a round trip");
         live
     }
 
@@ -229,7 +229,7 @@ impl Agent {
             .publish(&subject, Headers::new(), body.into())
             .await
             .expect("published");
-        connection.flush().await.expect("flushed");
+        connection.round_trip().await.expect("a round trip");
     }
 
     /// Reports, and waits until the report is stored.

@@ -96,7 +96,6 @@ impl User {
             .subscribe(&result)
             .await
             .expect("subscribed");
-        self.connection.flush().await.expect("flushed");
         let headers: Headers = envelope.to_headers().into();
         self.publish(verb, headers, body).await;
         let message = wait::within("the command's result", results.next())

@@ -11,6 +11,9 @@ use futures::{Stream, StreamExt as _};
 use super::Connection;
 use crate::message::{Headers, Message};
 
+/// How long a message to ourselves may be away before it is sent again.
+const ECHO_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Why a message could not be sent. Nothing was.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -180,16 +183,29 @@ impl Connection {
             })
     }
 
-    /// Waits until all that was sent so far is on the wire.
+    /// Waits until the server has read all that was sent so far, and everything that it had sent us
+    /// until then has come in: a message to our own inbox comes back. While disconnected it waits for
+    /// the connection.
     ///
     /// # Errors
     /// [`PublishError::Send`] when the connection is closed.
-    pub async fn flush(&self) -> Result<(), PublishError> {
-        let flushed = self.client.flush().await;
-        flushed.map_err(|source| PublishError::Send {
-            subject: "(flush)".to_owned(),
-            source: Box::new(source),
-        })
+    pub async fn round_trip(&self) -> Result<(), PublishError> {
+        let inbox = self.client.new_inbox();
+        let mut echo = self.subscribe(&inbox).await?;
+        loop {
+            self.publish(&inbox, Headers::new(), Bytes::new()).await?;
+            match tokio::time::timeout(ECHO_PATIENCE, echo.next()).await {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) => {
+                    return Err(PublishError::Send {
+                        subject: inbox,
+                        source: "the connection is closed".into(),
+                    });
+                }
+                // A connection that broke in between has lost the message.
+                Err(_) => {}
+            }
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Advisories {
                 subscriptions.push(connection.subscribe(&subject).await?);
             }
         }
-        connection.flush().await?;
+        connection.round_trip().await?;
         Ok(Self {
             subscriptions: select_all(subscriptions),
             keys: keys.clone(),

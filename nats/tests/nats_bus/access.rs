@@ -28,8 +28,8 @@ async fn an_agent_reports_beats_asks_and_hears() {
         .queue_subscribe("sync.*.*", "hub")
         .await
         .expect("subscribed");
-    agent.flush().await.expect("flushed");
-    bus.hub.flush().await.expect("flushed");
+    agent.round_trip().await.expect("a round trip");
+    bus.hub.round_trip().await.expect("a round trip");
 
     let stored = agent
         .request("status.default.c1", Headers::new(), "{}".into())
@@ -89,8 +89,8 @@ async fn a_user_commands_asks_and_hears_results() {
         .queue_subscribe("query.*.*", "hub")
         .await
         .expect("subscribed");
-    alice.flush().await.expect("flushed");
-    bus.hub.flush().await.expect("flushed");
+    alice.round_trip().await.expect("a round trip");
+    bus.hub.round_trip().await.expect("a round trip");
 
     let stored = alice
         .request("cmd.alice.apply", Headers::new(), "{}".into())
@@ -136,7 +136,7 @@ async fn a_join_token_asks_to_join_and_is_answered() {
         .queue_subscribe("join.*", "hub")
         .await
         .expect("subscribed");
-    bus.hub.flush().await.expect("flushed");
+    bus.hub.round_trip().await.expect("a round trip");
     let asking = beside(async move { token.request("join.t1", Headers::new(), "me".into()).await });
     let asked = soon("the request", joins.next()).await.expect("open");
     bus.hub

@@ -179,7 +179,7 @@ async fn taking_a_token_or_a_user_back_drops_it_and_nobody_else() {
         well.publish("anything", Headers::new(), "".into())
             .await
             .expect("sent");
-        well.flush().await.expect("still there");
+        well.round_trip().await.expect("still there");
         assert!(well.is_connected());
     }
 

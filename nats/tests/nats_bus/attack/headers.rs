@@ -231,7 +231,7 @@ async fn a_forged_request_info_is_overwritten_for_users() {
         .subscribe("query.*.*")
         .await
         .expect("subscribed");
-    siege.bus.hub.flush().await.expect("flushed");
+    siege.bus.hub.round_trip().await.expect("a round trip");
     let forged = Headers::new().with("Nats-Request-Info", r#"{"acc":"HUB","user":"root"}"#);
     alice
         .publish("query.alice.get", forged, "{}".into())

@@ -157,7 +157,10 @@ async fn sharing_a_name_with_the_victim_gives_nothing() {
             attacker
                 .publish(subject, None, HeaderMap::new(), "forged")
                 .await;
-            attacker.was_refused(subject).await;
+            // A user's own inbox is called like the cluster's, in another account.
+            if role != Role::User || subject != "_INBOX_c2.x" {
+                attacker.was_refused(subject).await;
+            }
         }
         assert_eq!(siege.holdings().await, before);
         assert_eq!(siege.victims_heard().await, []);
@@ -204,7 +207,7 @@ async fn a_flood_of_bytes_or_subscriptions_is_the_attackers_own_problem() {
         .client
         .publish("status.default.c1".to_owned(), large.into())
         .await;
-    let _ = attacker.client.flush().await;
+    let _ = attacker.connection.round_trip().await;
     assert_eq!(siege.holdings().await, before);
     assert_eq!(siege.hub_heard().await, Vec::<String>::new());
 

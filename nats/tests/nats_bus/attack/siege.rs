@@ -95,7 +95,7 @@ impl Siege {
                 }
             });
         }
-        self.bus.hub.flush().await.expect("flushed");
+        self.bus.hub.round_trip().await.expect("a round trip");
     }
 
     async fn watch(&self) {
@@ -106,7 +106,7 @@ impl Siege {
                 heard.lock().expect("no panic while locked").push(message);
             }
         });
-        self.watcher.flush().await.expect("flushed");
+        self.watcher.round_trip().await.expect("a round trip");
     }
 
     /// What the streams hold now.
@@ -142,10 +142,22 @@ impl Siege {
         }
     }
 
+    /// Waits until the watcher has taken note of everything that was said in the hubs' account.
     async fn settle(&self) {
-        for connection in [&self.bus.hub, &self.watcher, &self.c2, &self.bob] {
-            connection.flush().await.expect("flushed");
-        }
+        let marker = self.bus.hub.raw().new_inbox();
+        self.bus
+            .hub
+            .publish(&marker, Headers::new(), "marker".into())
+            .await
+            .expect("sent");
+        eventually("the watcher has heard all", async || {
+            let heard = self.hub_heard.lock().expect("no panic while locked");
+            heard
+                .iter()
+                .any(|message| message.subject == marker)
+                .then_some(())
+        })
+        .await;
     }
 
     /// What was heard in the hubs' account, apart from the bus' own doings.
@@ -208,7 +220,7 @@ async fn listen(connection: &Connection, subjects: &[&str]) -> Vec<Subscription>
     for subject in subjects {
         subscriptions.push(connection.subscribe(subject).await.expect("subscribed"));
     }
-    connection.flush().await.expect("flushed");
+    connection.round_trip().await.expect("a round trip");
     subscriptions
 }
 
@@ -260,7 +272,7 @@ impl Attacker {
             }
         };
         sent.expect("sent");
-        self.client.flush().await.expect("flushed");
+        self.connection.round_trip().await.expect("read");
     }
 
     /// Waits until the server has refused something that has `what` in it.

@@ -67,7 +67,11 @@ async fn cannot_listen_to_others(role: Role, name: &str) {
                 .await
                 .expect("sent"),
         ));
-        attacker.connection.flush().await.expect("flushed");
+        attacker
+            .connection
+            .round_trip()
+            .await
+            .expect("a round trip");
         attacker.was_refused(net).await;
     }
     // The victims' daily life, and a lot for others in the attacker's account.
@@ -92,8 +96,12 @@ async fn cannot_listen_to_others(role: Role, name: &str) {
         .request("query.bob.get", Headers::new(), "secrets".into())
         .await
         .expect("answered");
-    siege.c2.flush().await.expect("flushed");
-    attacker.connection.flush().await.expect("flushed");
+    siege.c2.round_trip().await.expect("a round trip");
+    attacker
+        .connection
+        .round_trip()
+        .await
+        .expect("a round trip");
     let listening = nets
         .into_iter()
         .map(async |(net, mut subscription)| (net, drain_quiet(&mut subscription).await));
