@@ -152,6 +152,8 @@ pub struct Driver {
     reported_changed: bool,
     sync_at: Instant,
     syncing: bool,
+    /// The newest revision that came too early.
+    early: u64,
     sending: Option<(u64, Batch)>,
     send_at: Option<Instant>,
     number: u64,
@@ -175,6 +177,7 @@ impl Driver {
             reported_changed: false,
             sync_at: Instant::now(),
             syncing: false,
+            early: 0,
             sending: None,
             send_at: None,
             number: 0,

@@ -318,7 +318,9 @@ impl Inner {
             sequence,
             &settings,
             works,
-            Revisions::Same,
+            Revisions::Same {
+                rev_sequence: line.stored_sequence,
+            },
         ) {
             self.part(
                 to,

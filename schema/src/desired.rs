@@ -200,6 +200,10 @@ pub struct SnapshotPart {
     pub part: u32,
     /// How many parts there are.
     pub parts: u32,
+    /// The ledger sequence that the revision stands for. The state may be of a later moment, that of
+    /// the header's sequence: then it includes what the next revisions say, as far as they are not
+    /// of a later moment still.
+    pub rev_sequence: u64,
     /// How the agent is to behave.
     pub settings: ClusterSettings,
     /// Works in this part, in the order of their names over all parts.

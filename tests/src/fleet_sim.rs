@@ -149,6 +149,8 @@ struct Fleet {
     bus: Bus,
     hub: Option<Hub>,
     hub_steps: bool,
+    /// Before this, desired messages wait.
+    dispatch_at: Timestamp,
     zombie: Option<Hub>,
     signer: Signer,
     agents: Vec<Agent>,
@@ -209,6 +211,7 @@ impl Fleet {
             bus: Bus::default(),
             hub: None,
             hub_steps: false,
+            dispatch_at: now,
             zombie: None,
             signer,
             agents,
@@ -375,7 +378,13 @@ impl Fleet {
         let limit = self.dice.place(12);
         let result = hub.flush(&mut self.bus, limit, self.now);
         let mut sent = result?;
-        if self.dice.chance(0.7) {
+        // Now and then the bus takes its time, and catching up finds a hub that knows more than it
+        // has sent.
+        if self.trouble() && self.dice.chance(0.02) {
+            let pause = self.dice.between(500, 4_000).cast_signed();
+            self.dispatch_at = self.now + SignedDuration::from_millis(pause);
+        }
+        if self.now >= self.dispatch_at && self.dice.chance(0.7) {
             let messages = hub.dispatch.send(&hub.committed, &mut self.bus);
             sent.extend(messages.into_iter().map(Sent::Desired));
         }

@@ -21,6 +21,9 @@ use uuid::Uuid;
 pub struct DesiredState {
     cluster: ClusterName,
     rev: u64,
+    /// The ledger sequence that `rev` stands for. The state may be of a later moment.
+    rev_sequence: u64,
+    /// The ledger sequence that the state includes.
     sequence: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<ClusterSettings>,
@@ -128,6 +131,7 @@ impl DesiredState {
         Self {
             cluster,
             rev: 0,
+            rev_sequence: 0,
             sequence: 0,
             settings: None,
             works,

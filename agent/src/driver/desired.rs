@@ -88,6 +88,10 @@ impl Driver {
                     .progress
                     .send_if_modified(|progress| !std::mem::replace(&mut progress.current, true));
                 self.evict_at.get_or_insert(Instant::now());
+                // What came while the hub was answering may not be in its answer.
+                if std::mem::take(&mut self.early) > self.parts.state.rev() {
+                    self.sync_soon();
+                }
             }
             Ok(SyncEnd::More) => self.sync(),
             Ok(SyncEnd::Sent) => {
@@ -132,6 +136,7 @@ impl Driver {
             Acceptance::Gap { have, got } => {
                 self.count("gap");
                 tracing::info!(have, got, "desired messages were missed");
+                self.early = self.early.max(got);
                 self.sync();
             }
             Acceptance::Rejected(rejection) => {

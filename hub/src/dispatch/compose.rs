@@ -47,7 +47,10 @@ pub enum Revisions {
     /// One behind another, beginning behind the given revision: parts in a stream.
     Rising,
     /// All with the given revision: an answer, which says again what the stream has said.
-    Same,
+    Same {
+        /// The ledger sequence that this revision stands for.
+        rev_sequence: u64,
+    },
 }
 
 /// Makes messages.
@@ -115,6 +118,10 @@ impl Composer {
             let change = DesiredChange::Snapshot(SnapshotPart {
                 part,
                 parts: count,
+                rev_sequence: match revisions {
+                    Revisions::Rising => sequence,
+                    Revisions::Same { rev_sequence } => rev_sequence,
+                },
                 settings: settings.clone(),
                 works,
             });
@@ -303,7 +310,14 @@ mod tests {
             .collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(
-            revs(&composer().snapshot(&cluster(), 6, 31, &settings(), works, Revisions::Same)),
+            revs(&composer().snapshot(
+                &cluster(),
+                6,
+                31,
+                &settings(),
+                works,
+                Revisions::Same { rev_sequence: 29 }
+            )),
             [(6, 0, true), (6, 0, false)]
         );
         assert_eq!(

@@ -17,6 +17,8 @@ pub struct Line {
     pub set: SetName,
     /// The newest revision that the stream has acknowledged.
     pub stored: u64,
+    /// The ledger sequence that the newest acknowledged revision stands for.
+    pub stored_sequence: u64,
     /// The newest revision given to a message, stored or on its way.
     pub assigned: u64,
     /// The ledger sequence that the newest revision includes.
@@ -33,6 +35,7 @@ impl Line {
         Self {
             set,
             stored: rev,
+            stored_sequence: sequence,
             assigned: rev,
             sequence,
             recent: VecDeque::new(),
@@ -96,6 +99,7 @@ impl Lines {
                     Line {
                         set: line.set.clone(),
                         stored: line.stored,
+                        stored_sequence: line.stored_sequence,
                         assigned: old.assigned.max(line.assigned),
                         sequence: old.sequence.max(line.sequence),
                         recent: old.recent,
@@ -121,6 +125,7 @@ impl Lines {
             },
             None => Line {
                 stored: 0,
+                stored_sequence: 0,
                 ..line.clone()
             },
         });

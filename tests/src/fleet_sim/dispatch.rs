@@ -151,7 +151,10 @@ impl Dispatch {
         if let Some((page, more)) = replay(bus, cluster, &line, rev) {
             return (page, more);
         }
-        (self.parts(world, cluster, |_| line.rev), false)
+        (
+            self.parts(world, cluster, Some(line.sequence), |_| line.rev),
+            false,
+        )
     }
 
     fn includes(&self, cluster: &ClusterName, sequence: u64) -> bool {
@@ -169,7 +172,7 @@ impl Dispatch {
         above: u64,
     ) -> Vec<Desired> {
         let rev = self.rev(cluster).max(above);
-        let parts = self.parts(world, cluster, |part| rev + 1 + part);
+        let parts = self.parts(world, cluster, None, |part| rev + 1 + part);
         if !parts.is_empty() {
             // The first part takes the place of all before it.
             bus.desired.remove(cluster);
@@ -180,10 +183,12 @@ impl Dispatch {
             .collect()
     }
 
+    /// The whole state in parts. Without `rev_sequence` their revisions stand for all of it.
     fn parts(
         &self,
         world: &World,
         cluster: &ClusterName,
+        rev_sequence: Option<u64>,
         rev: impl Fn(u64) -> u64,
     ) -> Vec<Desired> {
         let Some((settings, works)) = desired::snapshot(world, cluster) else {
@@ -198,6 +203,7 @@ impl Dispatch {
             let change = DesiredChange::Snapshot(SnapshotPart {
                 part,
                 parts,
+                rev_sequence: rev_sequence.unwrap_or_else(|| world.sequence()),
                 settings: settings.clone(),
                 works,
             });

@@ -30,7 +30,7 @@ impl DesiredState {
             };
         }
         let (have, got) = (self.rev, header.rev);
-        if got <= have || header.sequence < self.sequence {
+        if got <= have || header.sequence < self.rev_sequence {
             return Acceptance::Stale { have, got };
         }
         if header.previous > have {
@@ -44,16 +44,22 @@ impl DesiredState {
                 rev: got,
             });
         }
+        // The answer to a catch-up may have brought the state of a later moment than its revision
+        // stands for. What follows that revision is in it, then, but for keys, which no state holds.
+        let included = self.rev_sequence < self.sequence && header.sequence <= self.sequence;
         self.rev = header.rev;
-        self.sequence = header.sequence;
+        self.rev_sequence = header.sequence;
+        self.sequence = self.sequence.max(header.sequence);
         self.assembly = None;
         let mut applied = Applied {
             rev: header.rev,
-            traceparent,
+            traceparent: traceparent.filter(|_| !included),
             ..Applied::default()
         };
         for change in changes {
-            self.change(change, &mut applied);
+            if !included || matches!(change, DesiredChange::SigningKey { .. }) {
+                self.change(change, &mut applied);
+            }
         }
         Acceptance::Applied(applied)
     }

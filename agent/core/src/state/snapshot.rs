@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(super) struct Assembly {
     /// Revision of part 0.
     rev: u64,
+    rev_sequence: u64,
     sequence: u64,
     parts: u32,
     /// Number of the part that is next.
@@ -20,7 +21,8 @@ pub(super) struct Assembly {
 
 impl DesiredState {
     /// Takes a part in. A snapshot counts if it is of a later moment than what is known; its
-    /// revision may be lower, when the hub has begun to count anew.
+    /// revision may be lower, when the hub has begun to count anew, or has not numbered all of it
+    /// yet.
     pub(super) fn accept_part(
         &mut self,
         header: &DesiredHeader,
@@ -72,7 +74,10 @@ impl DesiredState {
         traceparent: Option<String>,
     ) -> Applied {
         let Assembly {
-            settings, works, ..
+            rev_sequence,
+            settings,
+            works,
+            ..
         } = assembly;
         let works: BTreeMap<ObjectName, HeldWork> = works
             .into_iter()
@@ -92,9 +97,12 @@ impl DesiredState {
             .as_ref()
             .filter(|known| known.clusterset != settings.clusterset)
             .map(|_| settings.clusterset.clone());
+        // A revision that is known already and stands for a later moment is not given up.
+        let numbered_later = rev_sequence >= self.rev_sequence;
+        let rev = if numbered_later { header.rev } else { self.rev };
         let gone = |(name, held): (&ObjectName, &HeldWork)| (name.clone(), held.work.uid);
         let applied = Applied {
-            rev: header.rev,
+            rev,
             touched: works
                 .iter()
                 .filter(|(name, held)| self.works.get(*name) != Some(held))
@@ -112,7 +120,8 @@ impl DesiredState {
             snapshot: true,
             traceparent,
         };
-        self.rev = header.rev;
+        self.rev = rev;
+        self.rev_sequence = self.rev_sequence.max(rev_sequence);
         self.sequence = header.sequence;
         self.settings = Some(settings);
         self.works = works;
@@ -124,6 +133,7 @@ impl Assembly {
     fn begin(header: &DesiredHeader, part: &SnapshotPart) -> Self {
         Self {
             rev: header.rev,
+            rev_sequence: part.rev_sequence,
             sequence: header.sequence,
             parts: part.parts,
             next: 0,
@@ -137,6 +147,7 @@ impl Assembly {
         let rises = self.rev.checked_add(u64::from(part.part)) == Some(header.rev);
         header.sequence == self.sequence
             && part.parts == self.parts
+            && part.rev_sequence == self.rev_sequence
             && part.settings == self.settings
             && (header.rev == self.rev || rises)
             && part.part <= self.next

@@ -88,12 +88,13 @@ impl Hub {
     }
 
     fn sign(&self, rev: u64, previous: u64, changes: Vec<DesiredChange>) -> Sent {
+        let sequence = self.rev * 10;
         let (key_id, key) = &self.signer;
         let header = DesiredHeader {
             cluster: cluster(),
             rev,
             previous,
-            sequence: rev * 10,
+            sequence,
             key_id: key_id.clone(),
         };
         let body = serde_json::to_vec(&DesiredMessage {
@@ -169,14 +170,20 @@ impl Hub {
                 self.signer = (id, fresh);
                 return;
             }
-            (7, _) => return self.snapshot(u32::from(which % 3) + 1),
+            (7, _) => return self.snapshot(u32::from(which % 3) + 1, u64::from(what / 8 % 4)),
             _ => DesiredChange::Settings(settings(&self.set)),
         };
         self.send(vec![change]);
     }
 
-    /// Sends the state that holds already, as a hub does that is asked for it.
-    fn snapshot(&mut self, parts: u32) {
+    /// Sends the state that holds already, as a hub does that is asked for it, under the revision of
+    /// `lag` messages ago: that far the stream has come.
+    fn snapshot(&mut self, parts: u32, lag: u64) {
+        let rev = self.rev - lag.min(self.rev - 1);
+        let known = self.history[&(self.rev * 10, self.rev)].clone();
+        for rev in rev..self.rev {
+            self.history.insert((self.rev * 10, rev), known.clone());
+        }
         let works: Vec<DesiredWork> = self
             .works
             .values()
@@ -193,11 +200,12 @@ impl Hub {
             let part = SnapshotPart {
                 part,
                 parts,
+                rev_sequence: rev * 10,
                 settings: settings(&self.set),
                 works,
             };
             self.sent
-                .push(self.sign(self.rev, 0, vec![DesiredChange::Snapshot(part)]));
+                .push(self.sign(rev, 0, vec![DesiredChange::Snapshot(part)]));
         }
     }
 }
@@ -234,7 +242,7 @@ fn a_gap_is_told_and_a_snapshot_closes_it() {
     for step in 0..4 {
         hub.act(0, step);
     }
-    hub.snapshot(3);
+    hub.snapshot(3, 0);
     let mut state = fresh();
     assert!(matches!(
         deliver(&mut state, &hub.sent[0]),
@@ -271,6 +279,45 @@ fn a_gap_is_told_and_a_snapshot_closes_it() {
         deliver(&mut state, &parts[2]),
         Acceptance::Stale { have: 5, got: 5 }
     );
+}
+
+/// A hub that is asked may know more than what it has numbered so far. The numbers then catch up.
+#[test]
+fn a_state_that_is_ahead_of_its_revision_lets_the_next_messages_follow() {
+    let mut hub = Hub::new();
+    hub.act(0, 0);
+    hub.act(0, 0);
+    hub.send(vec![DesiredChange::SigningKey {
+        key_id: "k2".into(),
+        public_key: public(&key(2)),
+    }]);
+    hub.snapshot(1, 2);
+    hub.act(0, 1);
+    let mut state = fresh();
+    let Acceptance::Applied(applied) = deliver(&mut state, &hub.sent[4]) else {
+        panic!("a snapshot is applied")
+    };
+    assert!(applied.snapshot);
+    assert_eq!((state.rev(), state.sequence()), (2, 40));
+    for (sent, rev) in [(&hub.sent[2], 3), (&hub.sent[3], 4)] {
+        let Acceptance::Applied(applied) = deliver(&mut state, sent) else {
+            panic!("revision {rev} follows")
+        };
+        assert_eq!(
+            applied,
+            Applied {
+                rev,
+                ..Applied::default()
+            }
+        );
+        assert_eq!((state.rev(), state.sequence()), (rev, 40));
+    }
+    assert!(state.keys().contains_key("k2"), "no snapshot names keys");
+    let Acceptance::Applied(applied) = deliver(&mut state, &hub.sent[5]) else {
+        panic!("what is new is applied")
+    };
+    assert_eq!(applied.touched.len(), 1);
+    assert_eq!(known(&state), hub.history[&(50, 5)]);
 }
 
 #[test]
@@ -345,6 +392,7 @@ fn a_hub_that_counts_anew_is_followed_by_its_ledger_sequence() {
     let part = SnapshotPart {
         part: 0,
         parts: 1,
+        rev_sequence: 500,
         settings: settings("eu"),
         works: vec![],
     };
