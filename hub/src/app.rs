@@ -110,7 +110,7 @@ async fn run_embedded(arguments: &EmbeddedArguments) -> anyhow::Result<()> {
     let name = HubName::new("hub-0")?;
     let bus = embedded::start(arguments, &folders, &name, now()).await?;
     let url = bus.server.url().to_owned();
-    let context = embedded::write_context(&folders, &bus.operator, &url, now())?;
+    let credentials = embedded::administrator(&folders, &bus.operator, now())?;
     let place = Place {
         name,
         keys: folders.keys.clone(),
@@ -128,8 +128,11 @@ async fn run_embedded(arguments: &EmbeddedArguments) -> anyhow::Result<()> {
         replicas: 1,
     };
     let ready = |http: SocketAddr| {
-        serde_json::json!({"ready": true, "url": url, "http": format!("http://{http}"), "context": context,
-            "pid": std::process::id()})
+        let context = embedded::write_context(&folders, credentials, &url)?;
+        Ok(
+            serde_json::json!({"ready": true, "url": url, "http": format!("http://{http}"), "context": context,
+            "pid": std::process::id()}),
+        )
     };
     let outcome = run_hub(entered, place, ready).await;
     bus.server.stop().await;
@@ -180,8 +183,10 @@ async fn run_external(config: &Config) -> anyhow::Result<()> {
         replicas: config.bus.replicas,
     };
     let ready = |http: SocketAddr| {
-        serde_json::json!({"ready": true, "url": config.bus.public(), "http": format!("http://{http}"),
-            "pid": std::process::id()})
+        Ok(
+            serde_json::json!({"ready": true, "url": config.bus.public(), "http": format!("http://{http}"),
+            "pid": std::process::id()}),
+        )
     };
     run_hub(bus, place, ready).await
 }
@@ -190,7 +195,7 @@ async fn run_external(config: &Config) -> anyhow::Result<()> {
 async fn run_hub(
     bus: Bus,
     place: Place,
-    ready: impl FnOnce(SocketAddr) -> serde_json::Value,
+    ready: impl FnOnce(SocketAddr) -> anyhow::Result<serde_json::Value>,
 ) -> anyhow::Result<()> {
     let made = ensure_streams(&bus).await?;
     if !made.is_empty() {
@@ -207,10 +212,13 @@ async fn run_hub(
     let parts = Parts::open(bus, place, tasks.stop()).await?;
     let state = Arc::clone(&parts.state);
     let pushed = parts.start(&mut tasks, listener).await?;
-    let until = async move {
+    let mut announced = Ok(());
+    let until = async {
         let serving = async {
-            announce(&state, pushed, alone, &ready(http)).await;
-            std::future::pending::<()>().await;
+            announced = announce(&state, pushed, alone, || ready(http)).await;
+            if announced.is_ok() {
+                std::future::pending::<()>().await;
+            }
         };
         tokio::select! {
             () = serving => {}
@@ -222,6 +230,7 @@ async fn run_hub(
     for connection in connections {
         connection.close().await;
     }
+    announced?;
     Ok(outcome?)
 }
 
@@ -250,8 +259,8 @@ async fn announce(
     state: &State,
     mut pushed: watch::Receiver<bool>,
     alone: bool,
-    line: &serde_json::Value,
-) {
+    line: impl FnOnce() -> anyhow::Result<serde_json::Value>,
+) -> anyhow::Result<()> {
     let is_settled = |standing: &Standing| match standing {
         Standing::CatchingUp => false,
         Standing::Following => !alone,
@@ -260,13 +269,14 @@ async fn announce(
     let mut standing = state.standing();
     let settled = match standing.wait_for(is_settled).await {
         Ok(standing) => standing.clone(),
-        Err(_) => return,
+        Err(_) => return Ok(()),
     };
     match settled {
         Standing::Fenced(reason) => {
             println!("{}", serde_json::json!({"ready": false, "fenced": reason}));
         }
         Standing::Leading if pushed.wait_for(|pushed| *pushed).await.is_err() => {}
-        Standing::Leading | Standing::Following | Standing::CatchingUp => println!("{line}"),
+        Standing::Leading | Standing::Following | Standing::CatchingUp => println!("{}", line()?),
     }
+    Ok(())
 }

@@ -129,14 +129,13 @@ pub async fn start(
     })
 }
 
-/// Writes the administrator's credential, unless there is one, and the context that names it.
+/// The file with the administrator's credential, which is made unless there is one.
 ///
 /// # Errors
-/// When a file cannot be written.
-pub fn write_context(
+/// When the file cannot be written.
+pub fn administrator(
     folders: &Folders,
     operator: &OperatorKeys,
-    url: &str,
     now: Timestamp,
 ) -> anyhow::Result<PathBuf> {
     let credentials = folders.data.join("admin.creds");
@@ -144,6 +143,19 @@ pub fn write_context(
         let made: UserCredentials = operator.credentials(Role::User, ADMIN, now, None)?;
         private_file::write(&credentials, &made.to_text())?;
     }
+    Ok(credentials)
+}
+
+/// Writes the context that names the administrator's credential. Whoever starts the hub takes it
+/// for a sign that users can enter.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_context(
+    folders: &Folders,
+    credentials: PathBuf,
+    url: &str,
+) -> anyhow::Result<PathBuf> {
     let context = Context {
         servers: vec![url.to_owned()],
         user: UserName::new(ADMIN)?,

@@ -126,6 +126,7 @@ impl Stage {
             command.env_remove(variable);
         }
         command
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .env("SKEIN_CONFIG", self.path("config.yaml"))
             .kill_on_drop(true)
             .stdin(Stdio::null());

@@ -11,7 +11,7 @@ use skein_tests::kube_cluster::{KubeCluster, KubeOptions, StartError};
 use skein_tests::stage::{Kind, Outcome, Stage, pause};
 
 fn example(name: &str) -> String {
-    format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("examples/{name}")
 }
 
 /// Plays the demo; its whole story is in the failure.

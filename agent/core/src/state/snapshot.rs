@@ -31,12 +31,22 @@ impl DesiredState {
     ) -> Acceptance {
         let (have, got) = (self.rev, header.rev);
         let later = (header.sequence, header.rev) > (self.sequence, self.rev);
-        if !later && self.settings.is_some() {
-            return Acceptance::Stale { have, got };
-        }
         if part.part >= part.parts {
             let text = format!("part {} of {} parts", part.part, part.parts);
             return Acceptance::Rejected(Rejection::Body(text));
+        }
+        if !later && self.settings.is_some() {
+            // What it says is known from the answer to a catch-up, but not yet its revision, which
+            // the next message will follow.
+            let numbers_it = got > have && part.rev_sequence >= self.rev_sequence;
+            if !numbers_it || part.part + 1 < part.parts {
+                return Acceptance::Stale { have, got };
+            }
+            (self.rev, self.rev_sequence) = (got, part.rev_sequence);
+            return Acceptance::Applied(Applied {
+                rev: got,
+                ..Applied::default()
+            });
         }
         let (number, parts) = (part.part, part.parts);
         let mut assembly = match self.assembly.take() {

@@ -320,6 +320,51 @@ fn a_state_that_is_ahead_of_its_revision_lets_the_next_messages_follow() {
     assert_eq!(known(&state), hub.history[&(50, 5)]);
 }
 
+/// The same, when what comes next is a whole state of an earlier moment.
+#[test]
+fn a_state_that_is_known_already_still_brings_its_revision() {
+    let mut hub = Hub::new();
+    hub.act(0, 0);
+    hub.act(0, 1);
+    hub.snapshot(1, 2);
+    let answer = hub.sent[3].clone();
+    // On the stream: the state at revision 1 again, as revision 2, in two parts.
+    let part = |part| {
+        DesiredChange::Snapshot(SnapshotPart {
+            part,
+            parts: 2,
+            rev_sequence: 10,
+            settings: settings("default"),
+            works: vec![],
+        })
+    };
+    let stale = |rev, number| {
+        let mut sent = hub.sign(rev, 0, vec![part(number)]);
+        sent.header.sequence = 10;
+        let signature = hub.signer.1.sign(&signed_bytes(&sent.header, &sent.body));
+        sent.signature = BASE64URL_NOPAD.encode(&signature.to_bytes());
+        sent
+    };
+    let mut state = fresh();
+    deliver(&mut state, &answer);
+    assert_eq!((state.rev(), state.sequence()), (1, 30));
+    let works = known(&state);
+    assert_eq!(
+        deliver(&mut state, &stale(2, 0)),
+        Acceptance::Stale { have: 1, got: 2 },
+        "only the last part ends it"
+    );
+    assert_eq!(
+        deliver(&mut state, &stale(3, 1)),
+        Acceptance::Applied(Applied {
+            rev: 3,
+            ..Applied::default()
+        })
+    );
+    assert_eq!((state.rev(), state.sequence()), (3, 30));
+    assert_eq!(known(&state), works, "nothing is forgotten");
+}
+
 #[test]
 fn what_the_hub_did_not_say_changes_nothing() {
     let hub = Hub::new();
