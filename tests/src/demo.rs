@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use crate::stage::Stage;
+use crate::stage::{Failure, Outcome, Stage};
 
 /// Run Skein's main job on this machine and tell what happens
 ///
@@ -48,32 +48,40 @@ impl Arguments {
                 return ExitCode::FAILURE;
             }
         };
-        let mut played = 0;
-        for scene in scenes::ALL {
-            let start = Instant::now();
-            println!("\n\u{25b6} {}. {}", played + 1, scene.name);
-            if let Err(failure) = scene.play(&mut stage, &self).await {
-                println!(
-                    "\n\u{2717} step {} failed: {}\n  {failure}",
-                    played + 1,
-                    scene.name
-                );
-                println!("  logs: {}", stage.logs().display());
+        let played = tokio::select! {
+            played = self.play(&mut stage) => played,
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
+        };
+        match played {
+            Ok(played) => println!(
+                "\n\u{2713} {played} steps in {:.1}s: {}",
+                begin.elapsed().as_secs_f64(),
+                stage.summary()
+            ),
+            Err(failure) => {
+                println!("\n\u{2717} {failure}\n  logs: {}", stage.logs().display());
                 stage.keep_files();
+                stage.end().await;
                 return ExitCode::FAILURE;
             }
-            played += 1;
-            println!("  \u{2713} {:.1}s", start.elapsed().as_secs_f64());
         }
-        println!(
-            "\n\u{2713} {played} steps in {:.1}s: {}",
-            begin.elapsed().as_secs_f64(),
-            stage.summary()
-        );
         if self.keep {
             return stage.stay().await;
         }
         stage.end().await;
         ExitCode::SUCCESS
+    }
+
+    /// Plays all steps; gives their number, or what went wrong with the step's name.
+    async fn play(&self, stage: &mut Stage) -> Outcome<usize> {
+        for (number, scene) in (1..).zip(scenes::ALL) {
+            let start = Instant::now();
+            println!("\n\u{25b6} {number}. {}", scene.name);
+            scene.play(stage, self).await.map_err(|failure| {
+                Failure::new(format!("step {number} failed: {}\n  {failure}", scene.name))
+            })?;
+            println!("  \u{2713} {:.1}s", start.elapsed().as_secs_f64());
+        }
+        Ok(scenes::ALL.len())
     }
 }

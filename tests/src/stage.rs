@@ -298,12 +298,7 @@ impl Stage {
         let (_, mut child) = index
             .map(|index| self.children.remove(index))
             .ok_or_else(|| Failure::new(format!("{name} does not run")))?;
-        // A program is started as the leader of a group of its own, so that this reaches its children.
-        if let Some(pid) = child
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(rustix::process::Pid::from_raw)
-        {
+        if let Some(pid) = process_id(&child) {
             rustix::process::kill_process_group(pid, rustix::process::Signal::KILL)
                 .map_err(|e| Failure::because(&format!("kill {name}"), &e))?;
         }
@@ -326,11 +321,7 @@ impl Stage {
     /// Stops every program, last started first.
     pub async fn end(&mut self) {
         for (_, child) in self.children.iter_mut().rev() {
-            if let Some(pid) = child
-                .id()
-                .and_then(|pid| i32::try_from(pid).ok())
-                .and_then(rustix::process::Pid::from_raw)
-            {
+            if let Some(pid) = process_id(child) {
                 // An error means that it has ended already.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
@@ -367,6 +358,25 @@ impl Stage {
         self.end().await;
         ExitCode::SUCCESS
     }
+}
+
+/// A stage that was not ended, because somebody panicked, leaves nothing running.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for pid in self
+            .children
+            .iter()
+            .filter_map(|(_, child)| process_id(child))
+        {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// The process that still runs. It leads a group of its own, which holds its children.
+fn process_id(child: &Child) -> Option<rustix::process::Pid> {
+    let pid = i32::try_from(child.id()?).ok()?;
+    rustix::process::Pid::from_raw(pid)
 }
 
 /// Between two looks at something that has a deadline.
