@@ -80,7 +80,7 @@ impl Answers {
             CommandResult::Done {
                 change, sequence, ..
             } => {
-                tracing::debug!(%user, %verb, command = %id, trace_id, ?change, sequence, "command done");
+                tracing::info!(%user, %verb, command = %id, trace_id, ?change, sequence, "command done");
             }
         }
         let body = serde_json::to_vec(&result).expect("results of the schema are JSON");

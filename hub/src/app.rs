@@ -184,7 +184,7 @@ async fn run_external(config: &Config) -> anyhow::Result<()> {
     };
     let ready = |http: SocketAddr| {
         Ok(
-            serde_json::json!({"ready": true, "url": config.bus.public(), "http": format!("http://{http}"),
+            serde_json::json!({"ready": true, "url": config.bus.servers, "http": format!("http://{http}"),
             "pid": std::process::id()}),
         )
     };

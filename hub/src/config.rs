@@ -127,9 +127,6 @@ pub struct Config {
 pub struct Bus {
     /// Servers, e.g. `tls://nats-0.example.com:4222`.
     pub servers: Vec<String>,
-    /// Addresses that join tokens and contexts name, where they differ from `servers`.
-    #[serde(default)]
-    pub public_servers: Vec<String>,
     /// Credentials file in the HUB account.
     pub credentials: PathBuf,
     /// Credentials file in the SYS account.
@@ -183,18 +180,6 @@ impl Lead {
     #[must_use]
     pub fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds)
-    }
-}
-
-impl Bus {
-    /// The addresses for others.
-    #[must_use]
-    pub fn public(&self) -> &[String] {
-        if self.public_servers.is_empty() {
-            &self.servers
-        } else {
-            &self.public_servers
-        }
     }
 }
 
@@ -335,7 +320,7 @@ mod tests {
             (10_000, 600, 3)
         );
         assert_eq!(config.data_dir, Path::new("state"));
-        assert_eq!(config.bus.public(), ["nats://127.0.0.1:4222"]);
+        assert_eq!(config.bus.servers, ["nats://127.0.0.1:4222"]);
     }
 
     #[test]

@@ -246,7 +246,8 @@ fn parse(verb: &str, body: &[u8]) -> Result<CommandMessage, Refusal> {
     Ok(message)
 }
 
-fn envelope_refusal(error: &EnvelopeError) -> Refusal {
+/// The refusal for an envelope that cannot be read.
+pub(crate) fn envelope_refusal(error: &EnvelopeError) -> Refusal {
     let (code, path) = match error {
         EnvelopeError::FromTheFuture { .. } => (Code::UnsupportedVersion, "ce-schemaversion"),
         EnvelopeError::Missing { header } | EnvelopeError::Invalid { header, .. } => {

@@ -202,6 +202,8 @@ async fn refuse(connection: &Connection, to: &Message, refusal: Refusal) {
 
 /// Reads a request. Who asks stands in the subject, which the bus has checked.
 fn read(message: &Message, now: Timestamp) -> Result<Input, Refusal> {
+    envelope::check_version(|name| message.headers.get(name))
+        .map_err(|error| intake::envelope_refusal(&error))?;
     let wrong =
         |error: subject::SubjectError| Refusal::new(Code::InvalidArgument, error.to_string());
     if message.subject.starts_with("join.") {
@@ -295,5 +297,9 @@ mod tests {
             let refusal = read(&message(subject, &body), now()).expect_err("refused");
             assert_eq!(refusal.code, code, "{subject} {body}");
         }
+        let mut future = message("renew.default.c1", &json!({}));
+        future.headers = Headers::new().with("ce-schemaversion", "99");
+        let refusal = read(&future, now()).expect_err("refused");
+        assert_eq!(refusal.code, Code::UnsupportedVersion);
     }
 }

@@ -13,12 +13,13 @@ use skein_nats::snapshots::SnapshotStore;
 use skein_nats::status::StatusStream;
 use skein_nats::{Connection, Headers, Message};
 use skein_schema::code::{Code, Refusal};
-use skein_schema::envelope::Actor;
+use skein_schema::envelope::{self, Actor};
 use skein_schema::name::{HubName, UserName};
 use skein_schema::query::{Answer, Query};
 use skein_schema::subject;
 
 use crate::hydrate::Hydrator;
+use crate::intake;
 use crate::metrics::Metrics;
 use crate::state::State;
 use crate::task::{Jobs, Stop};
@@ -259,6 +260,8 @@ impl Inner {
     fn read(&self, message: &Message) -> Result<Query, Refusal> {
         let (user, what): (UserName, String) = subject::parse_query(&message.subject)
             .map_err(|error| Refusal::new(Code::InvalidArgument, error.to_string()))?;
+        envelope::check_version(|name| message.headers.get(name))
+            .map_err(|error| intake::envelope_refusal(&error))?;
         let query: Query = serde_json::from_slice(&message.body).map_err(|error| {
             self.metrics.count(&self.metrics.malformed, "query");
             let refusal = if error.is_data() {

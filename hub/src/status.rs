@@ -3,6 +3,7 @@
 use futures::StreamExt as _;
 use skein_nats::StoredMessage;
 use skein_nats::status::StatusStream;
+use skein_schema::envelope::{self, EnvelopeError};
 use skein_schema::name::ClusterName;
 use skein_schema::status::StatusMessage;
 use skein_schema::subject::{self, SubjectError};
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::driver::input::{Input, StatusCall};
 use crate::metrics::Metrics;
 use crate::task::Stop;
+use crate::trace;
 
 /// A status message that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum StatusError {
     /// Its subject is none.
     #[error("the subject is not that of a status message")]
     Subject(#[from] SubjectError),
+    /// Its envelope says a version that this build does not read.
+    #[error("the envelope is not valid")]
+    Envelope(#[from] EnvelopeError),
     /// Its body is not a status message.
     #[error("the body is not a status message")]
     Body(#[from] serde_json::Error),
@@ -30,6 +35,7 @@ pub enum StatusError {
 /// When subject or body cannot be read.
 pub fn decode(record: &StoredMessage) -> Result<(ClusterName, StatusMessage), StatusError> {
     let (_, cluster) = subject::parse_of_cluster(&record.subject)?;
+    envelope::check_version(|name| record.headers.get(name))?;
     Ok((cluster, serde_json::from_slice(&record.body)?))
 }
 
@@ -59,6 +65,11 @@ pub async fn run(
         let report = match decode(&record) {
             Ok(report) => {
                 metrics.statuses.inc();
+                // Where a command's trace ends: its effect has been told.
+                if let (cluster, StatusMessage { rev, traceparent: Some(traceparent), .. }) = &report {
+                    let trace_id = trace::trace_id(Some(traceparent));
+                    tracing::info!(%cluster, rev, trace_id, "a cluster has reported");
+                }
                 Some(report)
             }
             Err(error) => {
@@ -107,6 +118,9 @@ mod tests {
             decode(&record("status.c1", BODY)),
             Err(StatusError::Subject(_))
         ));
+        let mut future = record("status.default.c1", BODY);
+        future.headers = skein_nats::Headers::new().with("ce-schemaversion", "99");
+        assert!(matches!(decode(&future), Err(StatusError::Envelope(_))));
         for body in ["", "not json", "[]", r#"{"session":"x"}"#] {
             assert!(
                 matches!(

@@ -18,6 +18,7 @@ use skein_nats::{Connection, Headers, Message};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::desired::DesiredHeader;
 use skein_schema::digest::Digest;
+use skein_schema::envelope;
 use skein_schema::name::{ClusterName, Workspace};
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 use crate::dispatch::compose::{Composer, Revisions};
 use crate::dispatch::lines::{Line, Lines};
 use crate::dispatch::{Dispatch, is_accepted};
+use crate::intake;
 use crate::metrics::Metrics;
 use crate::state::{Standing, State};
 use crate::task::{Jobs, Stop};
@@ -162,16 +164,11 @@ impl Inner {
                 return;
             }
         };
-        let outcome = match serde_json::from_slice::<SyncRequest>(&message.body) {
+        let outcome = match read(&message) {
             Ok(SyncRequest::Desired { rev, .. }) => self.desired(&message, &cluster, rev).await,
             Ok(SyncRequest::Content { digest }) => self.content(&message, &cluster, digest).await,
-            Err(error) => {
+            Err(refusal) => {
                 self.metrics.count(&self.metrics.malformed, "sync");
-                let refusal = Refusal::new(
-                    Code::MalformedDocument,
-                    "the catch-up request cannot be read",
-                )
-                .with_cause("", error.to_string());
                 self.end(&message, SyncEnd::Refused(refusal))
                     .await
                     .map(|()| "malformed")
@@ -419,4 +416,16 @@ impl Inner {
             .part(to, SyncPart::End, Headers::new(), body.into())
             .await?)
     }
+}
+
+fn read(message: &Message) -> Result<SyncRequest, Refusal> {
+    envelope::check_version(|name| message.headers.get(name))
+        .map_err(|error| intake::envelope_refusal(&error))?;
+    serde_json::from_slice(&message.body).map_err(|error| {
+        Refusal::new(
+            Code::MalformedDocument,
+            "the catch-up request cannot be read",
+        )
+        .with_cause("", error.to_string())
+    })
 }

@@ -223,6 +223,19 @@ const PRODUCER: &str = "ce-producer";
 const SCHEMA: &str = "ce-schemaversion";
 const DIGEST: &str = "ce-digest";
 
+/// Checks that a message is not of a newer schema than ours. One that does not say its version, as
+/// those without an envelope do, is taken for one of ours; `get` answers a header's value by its
+/// name.
+///
+/// # Errors
+/// [`EnvelopeError::FromTheFuture`], or [`EnvelopeError::Invalid`] for what is no version.
+pub fn check_version<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<(), EnvelopeError> {
+    match optional::<u32>(&get, SCHEMA)? {
+        Some(found) if found > SCHEMA_VERSION => Err(EnvelopeError::FromTheFuture { found }),
+        _ => Ok(()),
+    }
+}
+
 impl Envelope {
     /// The headers, in a fixed order.
     #[must_use]
@@ -266,12 +279,7 @@ impl Envelope {
     /// When a required header is missing, one cannot be read, or the schema is newer than ours.
     pub fn from_headers<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, EnvelopeError> {
         // The version comes first: a future envelope may mean other things by the other headers.
-        let schema_version: u32 = required(&get, SCHEMA)?;
-        if schema_version > SCHEMA_VERSION {
-            return Err(EnvelopeError::FromTheFuture {
-                found: schema_version,
-            });
-        }
+        check_version(&get)?;
         let producer: String = required(&get, PRODUCER)?;
         let (name, version) = producer
             .split_once('/')
@@ -292,7 +300,7 @@ impl Envelope {
                 name: name.to_owned(),
                 version: version.to_owned(),
             },
-            schema_version,
+            schema_version: required(&get, SCHEMA)?,
             digest: required(&get, DIGEST)?,
         })
     }

@@ -149,9 +149,19 @@ impl User {
 
     /// Asks with any body.
     pub(crate) async fn ask(&self, subject: &str, body: Vec<u8>) -> Vec<Answer> {
+        self.ask_with(subject, Headers::new(), body).await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn ask_with(
+        &self,
+        subject: &str,
+        headers: Headers,
+        body: Vec<u8>,
+    ) -> Vec<Answer> {
         let asked = self
             .connection
-            .request_many(subject, Headers::new(), body.into())
+            .request_many(subject, headers, body.into())
             .await;
         let mut answers = asked.expect("asked");
         let mut all = Vec::new();
