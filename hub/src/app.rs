@@ -16,6 +16,7 @@ use skein_nats::accounts::Role;
 use skein_nats::connect::{Credentials, Settings, Tls, connect};
 use skein_nats::operator::OperatorStore;
 use skein_nats::topology::{self, TopologyError};
+use skein_schema::code::Code;
 use skein_schema::name::HubName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::config::{self, Arguments, Config, EmbeddedArguments, LogFormat, Mode};
+use crate::driver::record::DecodeError;
 use crate::embedded;
 use crate::state::{Standing, State};
 use crate::task::Tasks;
@@ -51,11 +53,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
-            eprintln!("skein-hub: {error:#}");
+            let code = code_of(&error).map_or_else(String::new, |code| format!(" ({code})"));
+            tracing::error!("{error:#}{code}");
+            eprintln!("skein-hub: {error:#}{code}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// The code of what went wrong, where it has a page in `docs/errors/` that says what to do.
+fn code_of(error: &anyhow::Error) -> Option<Code> {
+    error.chain().find_map(|cause| {
+        if let Some(TopologyError::Differs { .. }) = cause.downcast_ref() {
+            return Some(Code::TopologyDiffers);
+        }
+        cause.is::<DecodeError>().then_some(Code::Undecodable)
+    })
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {

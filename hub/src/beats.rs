@@ -80,7 +80,12 @@ impl Open {
     ) -> bool {
         let open = self.0.entry(cluster.clone()).or_default();
         match change {
-            ClientChange::Connected => open.insert(connection),
+            ClientChange::Connected => {
+                // An agent has one connection. Those on other servers are leftovers of a server that
+                // died without a word about its clients.
+                open.retain(|(server, _)| *server == connection.0);
+                open.insert(connection)
+            }
             ClientChange::Disconnected { .. } => open.remove(&connection),
         };
         let connected = !open.is_empty();
@@ -118,6 +123,11 @@ pub async fn advisories(
         let (Role::Agent, Ok(cluster)) = (advisory.role, ClusterName::new(&advisory.name)) else {
             continue;
         };
+        let connected = open.change(
+            &cluster,
+            (advisory.server, advisory.connection),
+            &advisory.change,
+        );
         let is_current = {
             let view = state.read();
             let keys = view
@@ -126,15 +136,10 @@ pub async fn advisories(
                 .and_then(|record| record.keys.as_ref());
             keys.is_some_and(|keys| keys.nkey == advisory.user_key)
         };
-        if !is_current {
-            // An older key of the cluster, which the bus still lets in for a while.
+        // With an older key, which the bus still lets in for a while, one can go but not come.
+        if connected && !is_current {
             continue;
         }
-        let connected = open.change(
-            &cluster,
-            (advisory.server, advisory.connection),
-            &advisory.change,
-        );
         if inputs
             .send(Input::Connection { cluster, connected })
             .await
@@ -164,6 +169,20 @@ mod tests {
         assert!(change(1, &gone), "the old connection's end is told last");
         assert!(!change(2, &gone));
         assert!(!change(7, &gone), "one that came before we listened");
+    }
+
+    #[test]
+    fn a_server_that_died_without_a_word_keeps_nobody_connected() {
+        let mut open = Open::default();
+        let cluster = ClusterName::new("c1").unwrap();
+        let gone = ClientChange::Disconnected {
+            reason: "Client Closed".into(),
+        };
+        let mut change =
+            |server: &str, change: &ClientChange| open.change(&cluster, (server.into(), 1), change);
+        assert!(change("died", &ClientChange::Connected));
+        assert!(change("other", &ClientChange::Connected));
+        assert!(!change("other", &gone));
     }
 
     #[test]

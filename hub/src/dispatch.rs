@@ -15,6 +15,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
+use skein_hub_core::join::set_of;
+use skein_nats::connect::ConnectionEvent;
 use skein_nats::desired::DesiredStream;
 use skein_nats::{Connection, Headers, Message, StoreMessageError};
 use skein_schema::desired::DesiredHeader;
@@ -22,6 +24,7 @@ use skein_schema::kind::managed_cluster::ManagedCluster;
 use skein_schema::name::{ClusterName, SetName};
 use skein_schema::resource::{KindName, Resource};
 use skein_schema::subject;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::effect::Outgoing;
@@ -125,7 +128,9 @@ impl Dispatcher {
         stop: Stop,
     ) -> anyhow::Result<()> {
         let mut live = self.connection.subscribe(subject::LIVE_DESIRED_ALL).await?;
-        self.load().await?;
+        let mut events = self.connection.events();
+        let mut deaf = false;
+        self.load(&stop).await;
         let mut repair = tokio::time::interval(REPAIR_AFTER);
         repair.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -136,7 +141,7 @@ impl Dispatcher {
                 biased;
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.acknowledged(done),
                 ask = asked.recv(), if self.in_flight.len() < IN_FLIGHT => match ask {
-                    Some(ask) => self.asked(ask).await?,
+                    Some(ask) => self.asked(ask, &stop).await,
                     None => break,
                 },
                 message = live.next() => match message {
@@ -144,6 +149,12 @@ impl Dispatcher {
                     None if stop.is_set() => return Ok(()),
                     None => anyhow::bail!("the connection to the bus was closed"),
                 },
+                event = events.recv(), if !deaf => {
+                    deaf = matches!(event, Err(RecvError::Closed));
+                    if misses_messages(&event) {
+                        self.load(&stop).await;
+                    }
+                }
                 _ = repair.tick(), if self.leads && !self.broken.is_empty() => self.repair().await,
             }
         }
@@ -153,7 +164,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn asked(&mut self, ask: Dispatch) -> anyhow::Result<()> {
+    async fn asked(&mut self, ask: Dispatch, stop: &Stop) {
         match ask {
             Dispatch::Changes(outgoing) => {
                 let clusters: Vec<ClusterName> = outgoing.clusters.keys().cloned().collect();
@@ -167,11 +178,11 @@ impl Dispatcher {
             Dispatch::Lead(leads) => {
                 self.leads = leads;
                 if leads {
-                    self.load().await?;
+                    self.load(stop).await;
                     self.take_over().await;
                 } else {
+                    // What is broken stays so: this hub may lead again before another has sent anything.
                     self.barriers.clear();
-                    self.broken.clear();
                 }
             }
             Dispatch::Snapshot { cluster, above } => {
@@ -186,18 +197,31 @@ impl Dispatcher {
                 }
             }
         }
-        Ok(())
     }
 
-    /// Learns from the stream what it holds for each cluster.
-    async fn load(&mut self) -> anyhow::Result<()> {
-        for (subject, last) in self.stream.last_per_subject().await? {
+    /// Learns from the stream what it holds for each cluster. A stream without a leader is waited
+    /// for: a bus of several servers chooses another one.
+    async fn load(&mut self, stop: &Stop) {
+        let lasts = loop {
+            match self.stream.last_per_subject().await {
+                Ok(lasts) => break lasts,
+                Err(error) => {
+                    tracing::warn!(error = %crate::report(&error), "the DESIRED stream cannot be read, trying again");
+                }
+            }
+            if tokio::time::timeout(REPAIR_AFTER, stop.wait())
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        };
+        for (subject, last) in lasts {
             match read_line(&subject, |name| last.headers.get(name)) {
                 Some((cluster, line)) => self.outbox.stored(&cluster, &line, last.sequence),
                 None => tracing::warn!(%subject, "a message of the DESIRED stream cannot be read"),
             }
         }
-        Ok(())
     }
 
     /// Publishes what the lead before left, and the whole state of clusters that have none.
@@ -205,21 +229,24 @@ impl Dispatcher {
         for cluster in self.outbox.clusters() {
             self.send_waiting(&cluster).await;
         }
-        for cluster in self.accepted() {
-            if self.outbox.lines().get(&cluster).is_none() {
+        for (cluster, set) in self.accepted() {
+            // A line on another set's subject: the lead before told of a move, and nothing after it.
+            let line = self.outbox.lines().get(&cluster);
+            if line.is_none_or(|line| line.set != set) {
                 self.send_snapshot(&cluster, 0).await;
             }
         }
     }
 
-    fn accepted(&self) -> Vec<ClusterName> {
+    /// The clusters that were let in, each with its set.
+    fn accepted(&self) -> Vec<(ClusterName, SetName)> {
         let view = self.state.read();
         let accepted = view
             .world
             .iter(KindName::ManagedCluster)
             .filter_map(|(_, resource)| match &**resource {
                 Resource::ManagedCluster(cluster) if is_accepted(cluster) => {
-                    ClusterName::new(resource.name()).ok()
+                    Some((ClusterName::new(resource.name()).ok()?, set_of(cluster)))
                 }
                 _ => None,
             });
@@ -278,11 +305,6 @@ impl Dispatcher {
             compose::Revisions::Rising,
         ) {
             self.publish(outbound, "snapshot").await;
-            if self.in_flight.len() >= IN_FLIGHT
-                && let Some(done) = self.in_flight.next().await
-            {
-                self.acknowledged(done);
-            }
         }
     }
 
@@ -291,9 +313,20 @@ impl Dispatcher {
             tracing::warn!(%cluster, "sending the whole desired state after a failed publish");
             self.send_snapshot(&cluster, 0).await;
         }
+        // Who waits for all to be stored waits for this, too.
+        for (ticket, _) in &mut self.barriers {
+            *ticket = self.next_ticket;
+        }
     }
 
     async fn publish(&mut self, outbound: Outbound, kind: &str) {
+        // Each that waits holds one of the connection's permits, and all that is published on it shares
+        // them: acknowledgements have to be taken while a record fans out to thousands.
+        while self.in_flight.len() >= IN_FLIGHT
+            && let Some(done) = self.in_flight.next().await
+        {
+            self.acknowledged(done);
+        }
         let Outbound {
             cluster,
             line,
@@ -375,6 +408,15 @@ impl Dispatcher {
             self.outbox.stored(&cluster, &line, place);
         }
     }
+}
+
+/// Whether messages on subjects may have passed us by: they are not kept for a subscriber that is
+/// away or slow.
+fn misses_messages(event: &Result<ConnectionEvent, RecvError>) -> bool {
+    matches!(
+        event,
+        Ok(ConnectionEvent::Connected | ConnectionEvent::SlowConsumer) | Err(RecvError::Lagged(_))
+    )
 }
 
 /// Whether somebody has let the cluster in.

@@ -301,33 +301,43 @@ impl Undone {
     }
 }
 
-/// Takes commands off the bus while this hub decides (or refuses, because it is fenced), until told
-/// to stop.
+/// Takes commands off the bus while this hub decides, until told to stop. A hub that is `alone` and
+/// fenced takes them to refuse them; where there are others, they are for the one that leads.
 ///
 /// # Errors
-/// When the queue cannot be opened.
+/// When nobody leads or follows any more.
 pub async fn run(
     connection: Connection,
     state: Arc<State>,
     undone: Undone,
     commands: mpsc::Sender<CommandRequest>,
     metrics: Arc<Metrics>,
+    alone: bool,
     stop: Stop,
 ) -> anyhow::Result<()> {
     let mut standing = state.standing();
-    let takes = |standing: &Standing| matches!(standing, Standing::Leading | Standing::Fenced(_));
+    let takes = |standing: &Standing| match standing {
+        Standing::Leading => true,
+        Standing::Fenced(_) => alone,
+        Standing::CatchingUp | Standing::Following => false,
+    };
+    let gives_back = |standing: &Standing| match standing {
+        Standing::Following => true,
+        Standing::Fenced(_) => !alone,
+        // A short catching-up after a conflict does not give commands away.
+        Standing::CatchingUp | Standing::Leading => false,
+    };
     loop {
         tokio::select! {
             () = stop.wait() => return Ok(()),
             leads = standing.wait_for(takes) => drop(leads?),
         }
         // Opened anew each time: what a queue has fetched is the hub's that leads.
-        let mut queue = CommandQueue::open(&connection).await?;
+        let mut queue = CommandQueue::new(&connection);
         loop {
             let batch = tokio::select! {
                 () = stop.wait() => return Ok(()),
-                // A short catching-up after a conflict does not give commands away.
-                changed = standing.wait_for(|standing| *standing == Standing::Following) => {
+                changed = standing.wait_for(gives_back) => {
                     drop(changed?);
                     break;
                 }

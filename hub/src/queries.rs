@@ -242,6 +242,11 @@ impl Inner {
         let refusal = match outcome {
             Ok(()) | Err(QueryError::Gone) => return,
             Err(QueryError::Refused(refusal)) => refusal,
+            Err(error @ QueryError::Past(past::PastError::Record { .. })) => {
+                tracing::error!(error = %crate::report(&error), "the past cannot be read");
+                Refusal::new(Code::Undecodable, crate::report(&error))
+                    .with_hint("see docs/runbook.md: a record cannot be read")
+            }
             Err(error) => {
                 tracing::warn!(error = %crate::report(&error), subject = %asker.message.subject, "a question was not answered");
                 Refusal::new(

@@ -252,7 +252,8 @@ impl Inner {
     }
 
     /// Sends stored messages again, those from the stream's sequence `from` on; false when they do
-    /// not follow on what the agent has.
+    /// not follow on what the agent has. A stored snapshot follows on nothing: a lead that died may
+    /// have left a part of one only.
     async fn replay(
         &self,
         to: &Message,
@@ -268,8 +269,7 @@ impl Inner {
             let header =
                 DesiredHeader::from_headers(cluster.clone(), |name| message.headers.get(name));
             let Ok(header) = header else { return Ok(false) };
-            // A snapshot needs no predecessor.
-            if header.previous != last && header.previous != 0 {
+            if header.previous != last {
                 return Ok(false);
             }
             last = header.rev;

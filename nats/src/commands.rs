@@ -80,17 +80,13 @@ impl std::fmt::Debug for CommandQueue {
 }
 
 impl CommandQueue {
-    /// Opens the queue; makes its consumer when it is missing.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the server refuses.
-    pub async fn open(connection: &Connection) -> Result<Self, ReadError> {
-        let mut queue = Self {
+    /// The queue of this bus. Its consumer is made when it is missing, as soon as the bus lets it.
+    #[must_use]
+    pub fn new(connection: &Connection) -> Self {
+        Self {
             jetstream: connection.jetstream().clone(),
             messages: None,
-        };
-        queue.listen().await?;
-        Ok(queue)
+        }
     }
 
     /// The next commands, at most `limit`: waits for one, then takes those that are there. Waits

@@ -96,6 +96,29 @@ async fn on_stage(play: impl AsyncFnOnce(&mut Stage) -> Outcome<()>) {
     }
 }
 
+/// Plays with a fleet of one simulated cluster, and of one real API server where its programs are.
+async fn on_both_kinds(play: impl AsyncFn(&mut Stage, Fleet) -> Outcome<()>) {
+    on_stage(async |stage| {
+        let fleet = Fleet::start(stage, FleetOptions { clusters: 1 }).await?;
+        play(stage, fleet).await
+    })
+    .await;
+    let cluster = match KubeCluster::start(&KubeOptions::default()).await {
+        Ok(cluster) => cluster,
+        Err(StartError::Missing(missing)) => {
+            eprintln!("NOT RUN on a real API server: {missing}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    on_stage(async |stage| {
+        let context = "skein-kube".to_owned();
+        let fleet = Fleet::start_on(stage, cluster.kubeconfig(), vec![context]).await?;
+        play(stage, fleet).await
+    })
+    .await;
+}
+
 /// Whether any file below `folder` holds `text`, as it is or in base64; names the file.
 fn find_in_files(folder: &Path, text: &str) -> Option<String> {
     use base64::Engine as _;
@@ -124,8 +147,7 @@ fn find_in_files(folder: &Path, text: &str) -> Option<String> {
 #[tokio::test]
 async fn a_secret_reaches_its_cluster_and_rests_nowhere_in_the_clear() {
     const PASSWORD: &str = "correct-horse-battery-staple";
-    on_stage(async |stage| {
-        Fleet::start(stage, FleetOptions { clusters: 1 }).await?;
+    on_both_kinds(async |stage, _| {
         stage
             .ask(&format!(
                 "apply -f {} -n shop-1 --wait --timeout 30s",
@@ -216,8 +238,7 @@ async fn three_bus_servers_of_their_own_serve_a_hub_and_lose_one() {
 
 #[tokio::test]
 async fn a_killed_hub_comes_back_with_everything() {
-    on_stage(async |stage| {
-        let fleet = Fleet::start(stage, FleetOptions { clusters: 1 }).await?;
+    on_both_kinds(async |stage, fleet| {
         stage
             .ask(&format!(
                 "apply -f {} -n shop-1 --wait --timeout 30s",
@@ -243,8 +264,7 @@ async fn a_killed_hub_comes_back_with_everything() {
 
 #[tokio::test]
 async fn an_agent_killed_while_the_hub_is_gone_goes_on_enforcing() {
-    on_stage(async |stage| {
-        let fleet = Fleet::start(stage, FleetOptions { clusters: 1 }).await?;
+    on_both_kinds(async |stage, fleet| {
         stage
             .ask(&format!(
                 "apply -f {} -n shop-1 --wait --timeout 30s",

@@ -226,6 +226,7 @@ impl Parts {
                 self.undone.clone(),
                 commands,
                 metrics(),
+                self.place.alone,
                 stop(),
             ),
         );

@@ -431,7 +431,11 @@ impl Machine {
                 self.lead_when_caught_up(now, effects);
             }
             Err(error) => {
-                effects.extend(self.fence(&format!("record {}: {error}", record.sequence)));
+                effects.extend(self.fence(&format!(
+                    "record {}: {error} ({})",
+                    record.sequence,
+                    Code::Undecodable
+                )));
             }
         }
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use skein_nats::content::{ContentError, ContentStore};
 use skein_nats::ledger::{
     AppendError, Appender, JetStreamLedger, Ledger, Outcome, ReadError, Settled, StoredRecord, Tip,
-    Witness,
+    Witness, WitnessError,
 };
 use skein_schema::digest::Digest;
 use tokio::sync::{mpsc, watch};
@@ -242,6 +242,18 @@ impl Performer {
 
     async fn lead(&mut self, last: u64) -> Option<Input> {
         self.following = None;
+        // The bus may have lost its end while this hub ran, and others may have written since: the
+        // sequence alone would look right.
+        match self.outlets.witness.check(&self.outlets.ledger).await {
+            Ok(()) => {}
+            Err(WitnessError::Fenced(fenced)) => {
+                return Some(Input::Unreadable(fenced.to_string()));
+            }
+            Err(error) => {
+                tracing::warn!(error = %crate::report(&error), "the ledger could not be compared with what was acknowledged");
+                return Some(Input::NotAppended);
+            }
+        }
         if self.tip.sequence != last {
             self.tip = match self.outlets.ledger.get(last).await {
                 Ok(Some(record)) => Tip {

@@ -25,7 +25,7 @@ async fn commands_come_in_order_and_again_until_they_are_done() {
             .await
             .expect("stored");
     }
-    let mut queue = CommandQueue::open(&bus.hub).await.expect("opened");
+    let mut queue = CommandQueue::new(&bus.hub);
     let mut batch = Vec::new();
     while batch.len() < 5 {
         batch.extend(soon("commands", queue.next_batch(3)).await);
@@ -62,7 +62,7 @@ async fn commands_come_in_order_and_again_until_they_are_done() {
         .request("cmd.alice.delete", Headers::new(), "{}".into())
         .await
         .expect("stored");
-    let mut queue = CommandQueue::open(&other).await.expect("opened");
+    let mut queue = CommandQueue::new(&other);
     let next = soon("the new one", queue.next_batch(3)).await;
     assert_eq!(
         next.iter()

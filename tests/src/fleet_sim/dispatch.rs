@@ -277,7 +277,7 @@ fn replay(bus: &Bus, cluster: &ClusterName, line: &Line, rev: u64) -> Option<(Ve
         .collect();
     let mut last = rev;
     for message in &page {
-        if message.header.previous != last && message.header.previous != 0 {
+        if message.header.previous != last {
             return None;
         }
         last = message.header.rev;
