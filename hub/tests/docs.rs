@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory as _;
 use skein_hub::config::{Arguments, Config};
-use skein_hub::metrics::Metrics;
+use skein_hub::metrics::{CommandOutcome, Metrics};
 
 /// The first column of the tables that have it in backticks and that fit.
 fn documented(fits: impl Fn(&str) -> bool) -> BTreeSet<String> {
@@ -34,7 +34,21 @@ fn every_option_is_documented() {
 
 #[test]
 fn every_metric_is_documented() {
-    let text = Metrics::default().encode().unwrap();
+    let metrics = Metrics::default();
+    // A family shows once something was counted in it.
+    for family in [
+        &metrics.desired,
+        &metrics.syncs,
+        &metrics.queries,
+        &metrics.malformed,
+        &metrics.credentials,
+        &metrics.snapshots,
+    ] {
+        metrics.count(family, "some");
+    }
+    metrics.decided("apply", CommandOutcome::Recorded);
+    metrics.count_clusters(&BTreeMap::from([("True", 1)]));
+    let text = metrics.encode().unwrap();
     let metrics = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let metrics = metrics
         .filter_map(|rest| rest.split(' ').next())
