@@ -10,7 +10,7 @@ use crate::source::{
 /// Lines of a source file, its inline tests included.
 const FILE: usize = 600;
 /// Lines of a file that holds tests only.
-const TEST_FILE: usize = 1_200;
+const TEST_FILE: usize = 600;
 /// Lines of a function outside tests, from its signature to its closing brace.
 const FUNCTION: usize = 80;
 /// Lines of a `main.rs`: it parses arguments and hands over.

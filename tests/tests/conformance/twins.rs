@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::context::eventually;
 
+#[path = "twins/custom_resources.rs"]
+mod custom_resources;
 #[path = "twins/random.rs"]
 mod random;
 #[path = "twins/scripts.rs"]
@@ -85,7 +87,7 @@ async fn define_gadgets(client: &Client) {
         method: "POST",
         path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
         content_type: JSON,
-        body: scripts::gadgets(),
+        body: custom_resources::gadgets(),
     };
     let (code, answer) = ask(client, &define, "").await;
     assert_eq!(code, 201, "{answer}");

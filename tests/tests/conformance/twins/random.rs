@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{GADGETS, JSON, Step, scripts};
+use super::{GADGETS, JSON, Step, custom_resources};
 
 /// How many scripts are made.
 pub(super) const SCRIPTS: u64 = 36;
@@ -139,7 +139,11 @@ fn gadget(dice: &mut Dice) -> Step {
         let any = json!({"m": *dice.pick(&["1", "2"])});
         spec["free"] = json!({"any": any, "list": [dice.below(2)]});
     }
-    write(dice, &format!("{GADGETS}/r"), &scripts::gadget("r", &spec))
+    write(
+        dice,
+        &format!("{GADGETS}/r"),
+        &custom_resources::gadget("r", &spec),
+    )
 }
 
 /// Applies most of the time; now and then somebody patches by hand.
