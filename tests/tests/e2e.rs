@@ -190,6 +190,52 @@ async fn a_secret_reaches_its_cluster_and_rests_nowhere_in_the_clear() {
     .await;
 }
 
+/// The lines of a log that are about `what` and name `trace`.
+fn traced(log: &Path, what: &str, trace: &str) -> usize {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines = text.lines();
+    lines
+        .filter(|line| line.contains(what) && line.contains(trace))
+        .count()
+}
+
+#[tokio::test]
+async fn one_trace_leads_from_the_command_to_the_cluster_and_back() {
+    on_stage(async |stage| {
+        Fleet::start(stage, FleetOptions { clusters: 1 }).await?;
+        let file = example("work-config.yaml");
+        stage
+            .ask(&format!("apply -f {file} -n shop-1 --wait --timeout 30s"))
+            .await?;
+        let events =
+            "events --kind manifestworks --name base --last 1 -o jsonpath={.items[0].traceparent}";
+        let traceparent = stage.ask(events).await?;
+        let trace = traceparent.split('-').nth(1).unwrap_or_default().to_owned();
+        assert_eq!(trace.len(), 32, "{traceparent}");
+        let (hub, agent) = (
+            stage.logs().join("hub.log"),
+            stage.logs().join("shop-1.log"),
+        );
+        let deadline = tokio::time::Instant::now() + skein_tests::stage::PATIENCE;
+        for (log, what) in [
+            (&hub, "command done"),
+            (&agent, "a work was applied"),
+            (&hub, "a cluster has reported"),
+        ] {
+            while traced(log, what, &trace) == 0 {
+                assert!(
+                    tokio::time::Instant::now() < deadline,
+                    "{what}: not with trace {trace} in {}",
+                    log.display()
+                );
+                pause().await;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// Three machines, as far as one machine can have them.
 fn hosts() -> [&'static str; 3] {
     ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
