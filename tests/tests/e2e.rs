@@ -207,11 +207,13 @@ async fn one_trace_leads_from_the_command_to_the_cluster_and_back() {
         stage
             .ask(&format!("apply -f {file} -n shop-1 --wait --timeout 30s"))
             .await?;
-        let events =
-            "events --kind manifestworks --name base --last 1 -o jsonpath={.items[0].traceparent}";
-        let traceparent = stage.ask(events).await?;
+        let told = stage
+            .ask("events --kind manifestworks --name base --last 1 -o json")
+            .await?;
+        let event: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let traceparent = event["traceparent"].as_str().unwrap_or_default();
         let trace = traceparent.split('-').nth(1).unwrap_or_default().to_owned();
-        assert_eq!(trace.len(), 32, "{traceparent}");
+        assert_eq!(trace.len(), 32, "{told}");
         let (hub, agent) = (
             stage.logs().join("hub.log"),
             stage.logs().join("shop-1.log"),
