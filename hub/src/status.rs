@@ -66,7 +66,15 @@ pub async fn run(
             Ok(report) => {
                 metrics.statuses.inc();
                 // Where a command's trace ends: its effect has been told.
-                if let (cluster, StatusMessage { rev, traceparent: Some(traceparent), .. }) = &report {
+                if let (
+                    cluster,
+                    StatusMessage {
+                        rev,
+                        traceparent: Some(traceparent),
+                        ..
+                    },
+                ) = &report
+                {
                     let trace_id = trace::trace_id(Some(traceparent));
                     tracing::info!(%cluster, rev, trace_id, "a cluster has reported");
                 }

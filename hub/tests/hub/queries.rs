@@ -201,7 +201,7 @@ async fn what_is_no_question_is_refused() {
     ] {
         assert_eq!(refusal(&user.ask(&subject, body).await), code);
     }
-    let future = skein_nats::Headers::new().with("ce-schemaversion", "99");
+    let future = Headers::new().with("ce-schemaversion", "99");
     let body = br#"{"what":"get","kind":"managedclusters"}"#.to_vec();
     assert_eq!(
         refusal(&user.ask_with(&subject, future, body).await),
