@@ -40,6 +40,9 @@ pub(crate) use store::{add_hub_taints, complete};
 /// for headers.
 pub const RECORD_MAX: usize = 1_000_000;
 
+/// Longest text of a command that a refusal repeats, in characters.
+const EXCERPT: usize = 200;
+
 /// What a decision depends on beside the world.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -136,7 +139,8 @@ impl Decision {
         Self::new(subject, Change::Unchanged, Vec::new())
     }
 
-    /// The record that a command was refused.
+    /// The record that a command was refused. The refusal is bounded, so that the ledger takes every
+    /// such record.
     #[must_use]
     pub fn refused(
         command: Uuid,
@@ -155,7 +159,7 @@ impl Decision {
         let refused = CommandRefused {
             verb: verb.to_owned(),
             key,
-            refusal,
+            refusal: refusal.bounded(),
             body,
         };
         Self::new(

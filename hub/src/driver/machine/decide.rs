@@ -67,6 +67,8 @@ impl Machine {
             }
             Err(refusal) => Err(refusal.clone()),
         };
+        // Bounded here, too: the answer is the same each time, and fits into a message.
+        let decided = decided.map_err(Refusal::bounded);
         let cause = Cause::command(command);
         let unrecorded = known || command.is_dry_run();
         match decided {

@@ -229,6 +229,30 @@ fn a_command_delivered_again_is_answered_again_and_recorded_once() {
 }
 
 #[test]
+fn an_answer_is_bounded_as_its_record_is() {
+    let mut bench = Bench::leading();
+    let mut huge = set("a");
+    if let Command::Apply { resource, .. } = &mut huge {
+        for index in 0..40 {
+            resource["spec"][format!("unknown{index}{}", "x".repeat(900))] = json!(1);
+        }
+    }
+    bench.command(100, huge.clone());
+    bench.acknowledge_all();
+    bench.command(100, huge);
+    let refusals: Vec<_> = bench
+        .answers
+        .iter()
+        .map(|answer| match &answer.verdict {
+            Verdict::Refused(refusal) => refusal.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(refusals[0], refusals[1], "the same each time");
+    assert_eq!(refusals[0].clone().bounded(), refusals[0]);
+}
+
+#[test]
 fn a_conflict_is_followed_by_reading_on_and_deciding_again() {
     let mut bench = Bench::leading();
     let mut other = Bench::leading();

@@ -1,7 +1,8 @@
 //! What each manifest of a work must have, and what they must be together.
 
 use super::super::ManifestWork;
-use crate::decode::{FieldError, Problem, excerpt};
+use crate::code;
+use crate::decode::{FieldError, Problem, RULE, excerpt};
 use crate::kind::manifest::{CONTENT_KEY, ContentRef, Manifest, SEALED_KEY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
@@ -121,7 +122,8 @@ fn check_metadata(path: &str, metadata: &Map<String, Value>, errors: &mut Vec<Fi
     rest.remove("name");
     if let Err(error) = serde_path_to_error::deserialize::<_, ObjectMeta>(Value::Object(rest)) {
         let path = format!("{path}.metadata.{}", error.path());
-        errors.push(FieldError::invalid(path, "", error.inner().to_string()));
+        let rule = code::excerpt(&error.inner().to_string(), RULE);
+        errors.push(FieldError::invalid(path, "", rule));
     }
 }
 
