@@ -1,9 +1,10 @@
 //! A command becomes a decision or a refusal. One command, one file.
 
+use std::error::Error as _;
 use std::fmt;
 
 use jiff::Timestamp;
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{Change, Command, Precondition};
 use skein_schema::digest::Digest;
 use skein_schema::envelope::Actor;
@@ -240,22 +241,34 @@ pub fn decide(
     };
     let asked = gate.asked;
     let decision = decision?;
-    check_size(&decision)?;
+    check_record(&decision)?;
     Ok(Decision { asked, ..decision })
 }
 
-/// Refuses what the ledger could not take: the record would stand in the way of all behind it.
-fn check_size(decision: &Decision) -> Result<(), Refusal> {
-    let bytes = decision.record.encode().len();
-    if bytes <= RECORD_MAX {
+/// Refuses what the ledger could not take, and what no hub could read back: the record would stand
+/// in the way of all behind it.
+fn check_record(decision: &Decision) -> Result<(), Refusal> {
+    let subject = &decision.subject;
+    if decision.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the change of {} makes a record of {bytes} bytes; the ledger takes {RECORD_MAX}",
-        decision.subject
-    );
-    Err(Refusal::new(Code::TooLarge, message)
-        .with_hint("split the object, shorten its annotations, or delete a cluster's works first"))
+    let body = decision.record.encode();
+    if body.len() > RECORD_MAX {
+        let message = format!(
+            "the change of {subject} makes a record of {} bytes; the ledger takes {RECORD_MAX}",
+            body.len()
+        );
+        return Err(Refusal::new(Code::TooLarge, message).with_hint(
+            "split the object, shorten its annotations, or delete a cluster's works first",
+        ));
+    }
+    Record::decode(&body).map(drop).map_err(|error| {
+        let message = format!("the change of {subject} makes a record that cannot be read back");
+        let why = error.source().unwrap_or(&error).to_string();
+        Refusal::new(Code::InvalidField, message)
+            .with_cause("", excerpt(&why, EXCERPT))
+            .with_hint("nest its fields less deeply, and leave out times of other ages")
+    })
 }
 
 /// The answer to a command that was decided already.

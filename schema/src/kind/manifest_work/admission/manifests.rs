@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 const PATH: &str = "spec.workload.manifests";
+/// Most levels of objects and lists in a manifest. JSON is read down to 128 levels, and a record, a
+/// snapshot or a message holds a manifest some levels further down than a command does: what is as
+/// deep as that could be written and never be read again.
+const DEPTH_MAX: usize = 100;
 
 /// Checks all manifests: there are some, they are complete, differ, and are not too many bytes.
 pub(super) fn check(
@@ -67,6 +71,12 @@ pub fn total_size(manifests: &[Manifest]) -> u64 {
 /// Checks an inline object: what makes it applicable, and that its metadata is metadata.
 fn check_object(path: &str, object: &Map<String, Value>, errors: &mut Vec<FieldError>) {
     let before = errors.len();
+    let levels = 1 + object.values().map(depth).max().unwrap_or_default();
+    if levels > DEPTH_MAX {
+        let rule = format!("is nested {levels} levels deep, at most {DEPTH_MAX} are allowed");
+        let hint = "flatten the object, or keep the deep part as a text";
+        errors.push(FieldError::invalid(path, "", rule).with_hint(hint));
+    }
     let api_version = required_text(
         format!("{path}.apiVersion"),
         object.get("apiVersion"),
@@ -102,6 +112,16 @@ fn check_object(path: &str, object: &Map<String, Value>, errors: &mut Vec<FieldE
     if errors.len() == before {
         errors.extend(check_sealed(path, object));
     }
+}
+
+/// Levels of objects and lists in a value; it was parsed, so there are 128 at most.
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + below.unwrap_or_default()
 }
 
 fn check_metadata(path: &str, metadata: &Map<String, Value>, errors: &mut Vec<FieldError>) {
