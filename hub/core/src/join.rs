@@ -22,7 +22,8 @@ use crate::world::{AgentKeyRecord, ClusterRecord, TokenRecord, World};
 
 mod request;
 
-/// How long a credential lives, in hours. Agents renew it when a fifth to a quarter is left.
+/// How long a credential lives, in hours. Agents renew it when a fifth to a quarter is left. The
+/// fold of revocations goes by it: one that is to be another needs a new version of snapshots.
 pub const CREDENTIAL_LIFE_HOURS: i64 = 24;
 /// The field manager of what an agent says of its cluster when it joins.
 const AGENT_MANAGER: &str = "klusterlet";

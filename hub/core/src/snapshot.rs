@@ -19,7 +19,7 @@ use crate::world::{
 
 /// The version of the format that this build writes, and the only one it reads: an older snapshot
 /// is thrown away and the ledger is read instead.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes that are no snapshot of this version.
 #[derive(Debug, thiserror::Error)]

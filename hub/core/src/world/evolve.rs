@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use skein_schema::command::Change;
 use skein_schema::envelope::Actor;
 use skein_schema::event::{
@@ -23,6 +23,7 @@ use super::cluster::{
 use super::membership::Labels;
 use super::outcome::{CommandOutcome, Outcome};
 use super::{Changes, Entry, TokenRecord, World};
+use crate::join::CREDENTIAL_LIFE_HOURS;
 use crate::ledger::Stored;
 use crate::merge::Owners;
 use crate::stamp;
@@ -311,10 +312,13 @@ impl Fold<'_> {
 
     fn credential_revoked(&mut self, revoked: &CredentialRevoked) {
         let now = self.now();
-        let mut until = now;
+        // Whatever credential the key has was issued before now and lives no longer than any: the
+        // last one is not known of a key that another took the place of. The hub that issued the
+        // newest may have had a clock that is ahead.
+        let life = SignedDuration::from_hours(CREDENTIAL_LIFE_HOURS);
+        let mut until = now.saturating_add(life).unwrap_or(Timestamp::MAX);
         self.change_record(&revoked.cluster, |record| {
             if let Some(credential) = &record.credential {
-                // A rolled-over key's last credential ended no later than the newest one does.
                 until = until.max(credential.expires_at);
                 if credential.nkey == revoked.nkey {
                     record.credential = None;
