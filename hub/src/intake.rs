@@ -60,6 +60,8 @@ pub struct RawCommand {
     pub sequence: u64,
     /// When the bus stored it.
     pub stored_at: Timestamp,
+    /// How often the bus has handed it out.
+    pub deliveries: u32,
 }
 
 impl RawCommand {
@@ -72,6 +74,7 @@ impl RawCommand {
             body: queued.body.clone(),
             sequence: queued.sequence,
             stored_at: queued.time,
+            deliveries: queued.deliveries,
         })
     }
 }
@@ -101,6 +104,9 @@ pub struct CommandRequest {
     pub sequence: u64,
     /// When the bus stored it.
     pub stored_at: Timestamp,
+    /// How often the bus has handed it out. If more than once, it may have been answered before,
+    /// also where no outcome is recorded: one that changes nothing leaves no record.
+    pub deliveries: u32,
 }
 
 impl CommandRequest {
@@ -137,6 +143,7 @@ impl CommandRequest {
             body,
             sequence: raw.sequence,
             stored_at: raw.stored_at,
+            deliveries: raw.deliveries,
         }
     }
 

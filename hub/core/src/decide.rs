@@ -271,6 +271,36 @@ fn check_record(decision: &Decision) -> Result<(), Refusal> {
     })
 }
 
+/// Refuses to carry out late what somebody has changed their mind about.
+///
+/// For a command that is delivered again and has no outcome. Most likely no hub has decided it yet.
+/// But it may also have been answered before, and found to need no change, which leaves no record:
+/// what was decided since then, say that the cluster is denied, must not be undone by it.
+///
+/// # Errors
+/// [`Code::Conflict`], if the decision would change an object that was changed since `stored_at`,
+/// when the bus stored the command.
+pub fn check_not_overtaken(
+    world: &World,
+    decision: &Decision,
+    stored_at: Timestamp,
+) -> Result<(), Refusal> {
+    let Some(key) = decision.subject.object().filter(|_| !decision.is_empty()) else {
+        // A token is made once and never changes, but for its end.
+        return Ok(());
+    };
+    match world.changed_at(key) {
+        Some(changed_at) if changed_at >= stored_at => Err(Refusal::new(
+            Code::Conflict,
+            format!("{key} was changed at {changed_at}, after the command was sent at {stored_at}"),
+        )
+        .with_hint(
+            "the command came late; read the object again, and send it anew if still meant",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The answer to a command that was decided already.
 fn answered(
     world: &World,

@@ -32,6 +32,7 @@ fn raw(verb: &str, body: &[u8]) -> RawCommand {
         body: body.to_vec().into(),
         sequence: 3,
         stored_at: now(),
+        deliveries: 1,
     }
 }
 

@@ -57,6 +57,7 @@ impl World {
         }
         self.outcomes
             .prune(stored.time, Self::OUTCOMES_KEPT_SECONDS);
+        self.gone.prune(stored.time, Self::OUTCOMES_KEPT_SECONDS);
         Changes {
             touched: before.keys().cloned().collect(),
             before,
@@ -173,11 +174,22 @@ impl Fold<'_> {
         {
             self.world.clusters.entry(cluster).or_default();
         }
+        let before = self.world.objects.get(&key).map(|before| before.changed);
         let entry = Entry {
             resource: Arc::new(resource),
             owners: Arc::from(owners),
+            changed: before.map_or(self.now(), |before| before.max(self.now())),
         };
         self.world.objects.insert(key, entry);
+    }
+
+    /// Somebody wants something else of an object that is there.
+    fn wanted(&mut self, key: &ObjectKey) {
+        let now = self.now();
+        if let Some(entry) = self.world.objects.get_mut(key) {
+            // Two hubs' clocks may differ.
+            entry.changed = entry.changed.max(now);
+        }
     }
 
     fn deletion_requested(&mut self, request: &DeletionRequested) {
@@ -188,6 +200,7 @@ impl Fold<'_> {
                 metadata.deletion_timestamp.get_or_insert(now);
                 metadata.generation = Some(metadata.generation.unwrap_or_default() + 1);
             });
+            self.wanted(&request.key);
         }
     }
 
@@ -197,6 +210,7 @@ impl Fold<'_> {
         }
         self.touch(&deleted.key);
         self.world.objects.remove(&deleted.key);
+        self.world.gone.insert(&deleted.key, self.stored.time);
         if deleted.key.kind == KindName::ManagedCluster
             && let Ok(cluster) = ClusterName::new(&deleted.key.name)
         {
@@ -268,6 +282,7 @@ impl Fold<'_> {
         let record = Arc::make_mut(record);
         record.pending = Some(Box::new(pending));
         record.claims.clone_from(&join.claims);
+        self.wanted(&ObjectKey::cluster(&join.cluster));
     }
 
     fn opinion(&mut self, cluster: &ClusterName, accepted: bool) {
@@ -290,6 +305,7 @@ impl Fold<'_> {
                 record.rolled_from = None;
             }
         });
+        self.wanted(&ObjectKey::cluster(cluster));
     }
 
     fn credential_issued(&mut self, issued: &CredentialIssued) {
