@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use skein_nats::commands::{CommandQueue, QueuedCommand};
 use skein_nats::{Connection, Headers};
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{
     CLOCK_SKEW_MAX_SECONDS, Command, CommandMessage, DEADLINE_MAX_SECONDS,
 };
@@ -29,6 +29,10 @@ use crate::trace::is_traceparent;
 
 /// Commands taken at a time.
 const BATCH: usize = 256;
+
+/// Longest text of a message that a refusal repeats, in characters. Such a refusal goes into the
+/// ledger before anybody's permission was asked.
+pub(crate) const EXCERPT: usize = 200;
 
 /// Every verb, as it stands in a command's body.
 const VERBS: &[&str] = &[
@@ -56,6 +60,8 @@ pub struct RawCommand {
     pub sequence: u64,
     /// When the bus stored it.
     pub stored_at: Timestamp,
+    /// How often the bus has handed it out.
+    pub deliveries: u32,
 }
 
 impl RawCommand {
@@ -68,6 +74,7 @@ impl RawCommand {
             body: queued.body.clone(),
             sequence: queued.sequence,
             stored_at: queued.time,
+            deliveries: queued.deliveries,
         })
     }
 }
@@ -97,6 +104,9 @@ pub struct CommandRequest {
     pub sequence: u64,
     /// When the bus stored it.
     pub stored_at: Timestamp,
+    /// How often the bus has handed it out. If more than once, it may have been answered before,
+    /// also where no outcome is recorded: one that changes nothing leaves no record.
+    pub deliveries: u32,
 }
 
 impl CommandRequest {
@@ -133,6 +143,7 @@ impl CommandRequest {
             body,
             sequence: raw.sequence,
             stored_at: raw.stored_at,
+            deliveries: raw.deliveries,
         }
     }
 
@@ -224,14 +235,17 @@ fn parse(verb: &str, body: &[u8]) -> Result<CommandMessage, Refusal> {
             Code::InvalidArgument,
             "the command's body does not fit its verb",
         )
-        .with_cause("", error.to_string())
+        .with_cause("", excerpt(&error.to_string(), EXCERPT))
     })?;
     if message.command.verb() != verb {
         return Err(Refusal::new(
             Code::InvalidArgument,
             "the command's verb is not that of its subject",
         )
-        .with_cause("verb", format!("must be that of {verb:?}")));
+        .with_cause(
+            "verb",
+            format!("must be that of {:?}", excerpt(verb, EXCERPT)),
+        ));
     }
     if message.deadline_seconds == 0 || message.deadline_seconds > DEADLINE_MAX_SECONDS {
         return Err(Refusal::new(
@@ -256,7 +270,7 @@ pub(crate) fn envelope_refusal(error: &EnvelopeError) -> Refusal {
         EnvelopeError::Digest => (Code::MalformedDocument, "ce-digest"),
     };
     let refusal = Refusal::new(code, "the message's envelope is not valid")
-        .with_cause(path, error.to_string());
+        .with_cause(path, excerpt(&error.to_string(), EXCERPT));
     match code {
         Code::UnsupportedVersion => refusal.with_hint("upgrade the hub before its clients"),
         _ => refusal,

@@ -12,7 +12,7 @@ use skein_hub_core::Grant;
 use skein_nats::accounts::Role;
 use skein_nats::operator::{MintError, OperatorKeys};
 use skein_nats::{Connection, Headers, Message};
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{CLOCK_SKEW_MAX_SECONDS, TokenGrant};
 use skein_schema::digest::Digest;
 use skein_schema::envelope;
@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::authority::{Authority, AuthorityError};
 use crate::driver::effect::JoinVerdict;
 use crate::driver::input::{Input, JoinCall, RenewCall};
-use crate::intake;
+use crate::intake::{self, EXCERPT};
 use crate::metrics::Metrics;
 use crate::signing::SigningKey;
 use crate::state::{Standing, State};
@@ -140,7 +140,7 @@ fn unusable_keys(error: &MintFailure) -> Refusal {
         MintFailure::Certificate(_) => "keys.certificateRequest",
     };
     Refusal::new(Code::InvalidField, "the keys in the request cannot be used")
-        .with_cause(path, error.to_string())
+        .with_cause(path, excerpt(&error.to_string(), EXCERPT))
         .with_hint("let the agent make new keys: remove its state folder and join again")
 }
 
@@ -206,8 +206,9 @@ async fn refuse(connection: &Connection, to: &Message, refusal: Refusal) {
 fn read(message: &Message, now: Timestamp) -> Result<Input, Refusal> {
     envelope::check_version(|name| message.headers.get(name))
         .map_err(|error| intake::envelope_refusal(&error))?;
-    let wrong =
-        |error: subject::SubjectError| Refusal::new(Code::InvalidArgument, error.to_string());
+    let wrong = |error: subject::SubjectError| {
+        Refusal::new(Code::InvalidArgument, excerpt(&error.to_string(), EXCERPT))
+    };
     if message.subject.starts_with("join.") {
         let token = subject::parse_join(&message.subject).map_err(wrong)?;
         let request: JoinRequest = body(message)?;
@@ -231,7 +232,7 @@ fn read(message: &Message, now: Timestamp) -> Result<Input, Refusal> {
 fn body<T: DeserializeOwned>(message: &Message) -> Result<T, Refusal> {
     serde_json::from_slice(&message.body).map_err(|error| {
         Refusal::new(Code::MalformedDocument, "the request cannot be read")
-            .with_cause("", error.to_string())
+            .with_cause("", excerpt(&error.to_string(), EXCERPT))
     })
 }
 

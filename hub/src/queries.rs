@@ -12,14 +12,14 @@ use skein_nats::ledger::JetStreamLedger;
 use skein_nats::snapshots::SnapshotStore;
 use skein_nats::status::StatusStream;
 use skein_nats::{Connection, Headers, Message};
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::envelope::{self, Actor};
 use skein_schema::name::{HubName, UserName};
 use skein_schema::query::{Answer, Query};
 use skein_schema::subject;
 
 use crate::hydrate::Hydrator;
-use crate::intake;
+use crate::intake::{self, EXCERPT};
 use crate::metrics::Metrics;
 use crate::state::State;
 use crate::task::{Jobs, Stop};
@@ -263,8 +263,10 @@ impl Inner {
 
     /// Reads a question and checks that its sender may ask it.
     fn read(&self, message: &Message) -> Result<Query, Refusal> {
-        let (user, what): (UserName, String) = subject::parse_query(&message.subject)
-            .map_err(|error| Refusal::new(Code::InvalidArgument, error.to_string()))?;
+        let (user, what): (UserName, String) =
+            subject::parse_query(&message.subject).map_err(|error| {
+                Refusal::new(Code::InvalidArgument, excerpt(&error.to_string(), EXCERPT))
+            })?;
         envelope::check_version(|name| message.headers.get(name))
             .map_err(|error| intake::envelope_refusal(&error))?;
         let query: Query = serde_json::from_slice(&message.body).map_err(|error| {
@@ -275,7 +277,7 @@ impl Inner {
             } else {
                 Refusal::new(Code::MalformedDocument, "the question is not JSON")
             };
-            refusal.with_cause("", error.to_string())
+            refusal.with_cause("", excerpt(&error.to_string(), EXCERPT))
         })?;
         if query.what() != what {
             return Err(Refusal::new(

@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{FieldError, Problem};
 
+/// Longest message of a bounded refusal and of each of its causes, in characters.
+pub const MESSAGE_MAX: usize = 500;
+/// Longest path of a bounded refusal's cause, in characters.
+pub const PATH_MAX: usize = 200;
+/// Longest hint of a bounded refusal and of each of its causes, in characters.
+pub const HINT_MAX: usize = 300;
+/// Most causes of a bounded refusal; the last one counts the rest.
+pub const CAUSES_MAX: usize = 50;
+/// Largest bounded refusal, in bytes of JSON.
+pub const REFUSAL_MAX: usize = 8 * 1024;
+/// What the cause that counts the rest takes at most, in bytes of JSON.
+const REST_MAX: usize = 64;
+
 /// What sort of failure a code is; decides the exit code and whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -157,6 +170,25 @@ pub struct Cause {
     pub hint: Option<String>,
 }
 
+impl Cause {
+    fn bounded(&self) -> Self {
+        Self {
+            path: excerpt(&self.path, PATH_MAX),
+            message: excerpt(&self.message, MESSAGE_MAX),
+            hint: self.hint.as_ref().map(|hint| excerpt(hint, HINT_MAX)),
+        }
+    }
+
+    /// What stands for causes that are not listed.
+    fn rest(count: usize) -> Self {
+        Self {
+            path: String::new(),
+            message: format!("and {count} more"),
+            hint: None,
+        }
+    }
+}
+
 impl From<&FieldError> for Cause {
     fn from(error: &FieldError) -> Self {
         Self {
@@ -238,6 +270,58 @@ impl Refusal {
         });
         self
     }
+
+    /// The same refusal, no larger than [`REFUSAL_MAX`]. Refusals quote what was sent, and they
+    /// are kept for ever: whoever may send a command must not choose how many bytes that is.
+    /// Bounding it again changes nothing.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let listed: Vec<_> = self
+            .causes
+            .iter()
+            .take(CAUSES_MAX)
+            .map(Cause::bounded)
+            .collect();
+        let mut bounded = Self {
+            code: self.code,
+            message: excerpt(&self.message, MESSAGE_MAX),
+            causes: Vec::new(),
+            hint: self.hint.as_ref().map(|hint| excerpt(hint, HINT_MAX)),
+        };
+        let frame = r#","causes":[]"#.len();
+        let room = REFUSAL_MAX.saturating_sub(json_bytes(&bounded) + frame);
+        let sizes: Vec<_> = listed.iter().map(|cause| json_bytes(cause) + 1).collect();
+        if self.causes.len() <= CAUSES_MAX && sizes.iter().sum::<usize>() <= room {
+            bounded.causes = listed;
+            return bounded;
+        }
+        let mut left = room.saturating_sub(REST_MAX);
+        for (cause, size) in listed.into_iter().zip(sizes).take(CAUSES_MAX - 1) {
+            let Some(rest) = left.checked_sub(size) else {
+                break;
+            };
+            left = rest;
+            bounded.causes.push(cause);
+        }
+        let rest = self.causes.len() - bounded.causes.len();
+        bounded.causes.push(Cause::rest(rest));
+        bounded
+    }
+}
+
+/// The beginning of a text that comes from outside: at most so many characters, the last of them an
+/// ellipsis if it was cut.
+#[must_use]
+pub fn excerpt(text: &str, characters: usize) -> String {
+    if text.char_indices().nth(characters).is_none() {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(characters.saturating_sub(1));
+    kept.chain(std::iter::once('…')).collect()
+}
+
+fn json_bytes<T: Serialize>(value: &T) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
 #[cfg(test)]
@@ -267,5 +351,47 @@ mod tests {
             r#"{"code":"SK1004","message":"ManagedCluster \"c1\" is invalid","causes":[{"path":"spec.taints[0].effect","message":"must be one of NoSelect, PreferNoSelect, NoSelectIfNew"}],"hint":"fix the field and apply again"}"#
         );
         assert_eq!(serde_json::from_str::<Refusal>(&text).unwrap(), refusal);
+    }
+
+    #[test]
+    fn an_excerpt_ends_between_characters() {
+        assert_eq!(excerpt("äöü", 3), "äöü");
+        assert_eq!(excerpt("äöüß", 3), "äö…");
+        assert_eq!(excerpt(&excerpt("äöüß", 3), 3), "äö…");
+        assert_eq!(excerpt("", 3), "");
+    }
+
+    #[test]
+    fn a_usual_refusal_is_within_its_bounds() {
+        let refusal = Refusal::new(Code::InvalidField, "ManagedCluster \"c1\" is invalid")
+            .with_cause("spec.taints[0].effect", "must be one of NoSelect")
+            .with_hint("fix the field and apply again");
+        assert_eq!(refusal.clone().bounded(), refusal);
+    }
+
+    #[test]
+    fn a_refusal_is_bounded_whatever_was_sent() {
+        // A control character takes six bytes of JSON.
+        let huge = "\u{1}".repeat(600_000);
+        let few = Refusal::new(Code::InvalidField, &huge)
+            .with_cause(&huge, &huge)
+            .with_hint(&huge);
+        let many = (0..100_000).fold(Refusal::new(Code::InvalidField, "x"), |refusal, index| {
+            refusal.with_cause(format!("a[{index}]"), "wrong")
+        });
+        for refusal in [few, many.clone()] {
+            let bounded = refusal.bounded();
+            let bytes = serde_json::to_vec(&bounded).unwrap().len();
+            assert!(bytes <= REFUSAL_MAX, "{bytes}");
+            assert_eq!(
+                bounded.clone().bounded(),
+                bounded,
+                "bounded once and for all"
+            );
+        }
+        let many = many.bounded();
+        assert_eq!(many.causes.len(), CAUSES_MAX);
+        assert_eq!(many.causes[0].path, "a[0]");
+        assert_eq!(many.causes[CAUSES_MAX - 1].message, "and 99951 more");
     }
 }

@@ -14,7 +14,7 @@ pub use error::{FieldError, JsonType, Problem};
 pub use format::{is_condition_reason, is_label_key, is_label_value, is_qualified_name};
 pub use text::{StrictValue, parse_json};
 
-pub(crate) use error::excerpt;
+pub(crate) use error::{RULE, excerpt};
 pub(crate) use format::{is_label, is_subdomain};
 pub(crate) use walk::{Path, nearest};
 

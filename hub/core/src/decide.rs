@@ -1,9 +1,10 @@
 //! A command becomes a decision or a refusal. One command, one file.
 
+use std::error::Error as _;
 use std::fmt;
 
 use jiff::Timestamp;
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{Change, Command, Precondition};
 use skein_schema::digest::Digest;
 use skein_schema::envelope::Actor;
@@ -39,6 +40,9 @@ pub(crate) use store::{add_hub_taints, complete};
 /// Largest record of a command, in bytes: what a bus takes that is set up as it comes, less room
 /// for headers.
 pub const RECORD_MAX: usize = 1_000_000;
+
+/// Longest text of a command that a refusal repeats, in characters.
+const EXCERPT: usize = 200;
 
 /// What a decision depends on beside the world.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +140,8 @@ impl Decision {
         Self::new(subject, Change::Unchanged, Vec::new())
     }
 
-    /// The record that a command was refused.
+    /// The record that a command was refused. The refusal is bounded, so that the ledger takes every
+    /// such record.
     #[must_use]
     pub fn refused(
         command: Uuid,
@@ -155,7 +160,7 @@ impl Decision {
         let refused = CommandRefused {
             verb: verb.to_owned(),
             key,
-            refusal,
+            refusal: refusal.bounded(),
             body,
         };
         Self::new(
@@ -236,22 +241,64 @@ pub fn decide(
     };
     let asked = gate.asked;
     let decision = decision?;
-    check_size(&decision)?;
+    check_record(&decision)?;
     Ok(Decision { asked, ..decision })
 }
 
-/// Refuses what the ledger could not take: the record would stand in the way of all behind it.
-fn check_size(decision: &Decision) -> Result<(), Refusal> {
-    let bytes = decision.record.encode().len();
-    if bytes <= RECORD_MAX {
+/// Refuses what the ledger could not take, and what no hub could read back: the record would stand
+/// in the way of all behind it.
+fn check_record(decision: &Decision) -> Result<(), Refusal> {
+    let subject = &decision.subject;
+    if decision.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the change of {} makes a record of {bytes} bytes; the ledger takes {RECORD_MAX}",
-        decision.subject
-    );
-    Err(Refusal::new(Code::TooLarge, message)
-        .with_hint("split the object, shorten its annotations, or delete a cluster's works first"))
+    let body = decision.record.encode();
+    if body.len() > RECORD_MAX {
+        let message = format!(
+            "the change of {subject} makes a record of {} bytes; the ledger takes {RECORD_MAX}",
+            body.len()
+        );
+        return Err(Refusal::new(Code::TooLarge, message).with_hint(
+            "split the object, shorten its annotations, or delete a cluster's works first",
+        ));
+    }
+    Record::decode(&body).map(drop).map_err(|error| {
+        let message = format!("the change of {subject} makes a record that cannot be read back");
+        let why = error.source().unwrap_or(&error).to_string();
+        Refusal::new(Code::InvalidField, message)
+            .with_cause("", excerpt(&why, EXCERPT))
+            .with_hint("nest its fields less deeply, and leave out times of other ages")
+    })
+}
+
+/// Refuses to carry out late what somebody has changed their mind about.
+///
+/// For a command that is delivered again and has no outcome. Most likely no hub has decided it yet.
+/// But it may also have been answered before, and found to need no change, which leaves no record:
+/// what was decided since then, say that the cluster is denied, must not be undone by it.
+///
+/// # Errors
+/// [`Code::Conflict`], if the decision would change an object that was changed since `stored_at`,
+/// when the bus stored the command.
+pub fn check_not_overtaken(
+    world: &World,
+    decision: &Decision,
+    stored_at: Timestamp,
+) -> Result<(), Refusal> {
+    let Some(key) = decision.subject.object().filter(|_| !decision.is_empty()) else {
+        // A token is made once and never changes, but for its end.
+        return Ok(());
+    };
+    match world.changed_at(key) {
+        Some(changed_at) if changed_at >= stored_at => Err(Refusal::new(
+            Code::Conflict,
+            format!("{key} was changed at {changed_at}, after the command was sent at {stored_at}"),
+        )
+        .with_hint(
+            "the command came late; read the object again, and send it anew if still meant",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The answer to a command that was decided already.

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use skein_schema::code::{Code, Refusal};
-use skein_schema::command::Change;
+use skein_schema::command::{Change, TokenGrant};
 use skein_schema::event::{
     AgentKeys, Applied, ClusterJoinRequested, CredentialIssued, CredentialRevoked, Event,
 };
@@ -22,7 +22,8 @@ use crate::world::{AgentKeyRecord, ClusterRecord, TokenRecord, World};
 
 mod request;
 
-/// How long a credential lives, in hours. Agents renew it when a fifth to a quarter is left.
+/// How long a credential lives, in hours. Agents renew it when a fifth to a quarter is left. The
+/// fold of revocations goes by it: one that is to be another needs a new version of snapshots.
 pub const CREDENTIAL_LIFE_HOURS: i64 = 24;
 /// The field manager of what an agent says of its cluster when it joins.
 const AGENT_MANAGER: &str = "klusterlet";
@@ -283,8 +284,30 @@ fn check_pending(
     }
 }
 
-/// Records the wish; lets the cluster in at once where the token, or an acceptance in advance for
-/// exactly this name, says so.
+/// Whether the token lets the cluster in without a second person.
+///
+/// Whoever made a cluster's object in advance has said what it is to be, perhaps with works that
+/// wait for it: a token that was given out for other clusters must not be enough to become it. The
+/// token has to name the cluster, which may then also have been accepted in advance; or it is for
+/// the set that the cluster is in, and nobody has accepted the cluster for somebody else.
+fn lets_in(grant: &TokenGrant, cluster: &ClusterName, found: Option<&ManagedCluster>) -> bool {
+    let Some(found) = found else {
+        return grant.auto_accept;
+    };
+    let accepted = found.spec.hub_accepts_client;
+    if grant.cluster.as_ref() == Some(cluster) {
+        return grant.auto_accept || accepted;
+    }
+    grant.auto_accept && !accepted && set_of(found) == given_set(grant)
+}
+
+/// The set that a token gives.
+fn given_set(grant: &TokenGrant) -> SetName {
+    let set = grant.clusterset.clone();
+    set.unwrap_or_else(SetName::default_set)
+}
+
+/// Records the wish; lets the cluster in at once where [`lets_in`] says so.
 fn join(
     world: &World,
     token: &TokenRecord,
@@ -322,9 +345,7 @@ fn join(
     let had_agent = world
         .cluster(cluster)
         .is_some_and(|record| record.keys.is_some());
-    let in_advance = found.is_some_and(|found| found.spec.hub_accepts_client)
-        && grant.cluster.as_ref() == Some(cluster);
-    if !had_agent && (grant.auto_accept || in_advance) {
+    if !had_agent && lets_in(grant, cluster, found) {
         events.extend(acceptance(world, cluster, true, context));
         events.push(issued(cluster, &request.keys, false, context));
         return Ok(issue(

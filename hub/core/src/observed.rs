@@ -21,6 +21,19 @@ const PAST_SESSIONS: usize = 4;
 /// have to be decided by a hub that starts later.
 const REMOVAL_KEPT_HOURS: i64 = 7 * 24;
 
+// An agent reports of works by name and uid, and the fold of STATUS cannot ask the fold of LEDGER
+// whether they exist: the two are read apart. So that one agent cannot fill the hub's memory and
+// its snapshots with works that it has invented, what is kept of one cluster has limits, far above
+// what clusters have.
+
+/// Works of one cluster of which reports are kept, at most.
+const WORKS_MAX: usize = 10_000;
+/// Bytes of JSON that are kept of one cluster's reports, at most: some 6 KB for each work, if there
+/// are as many as there may be.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Removals of one cluster's works that are remembered, at most: one every 12 seconds for a week.
+const REMOVALS_MAX: usize = 50_000;
+
 /// The fold of STATUS.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -54,6 +67,24 @@ pub struct ClusterObservation {
     /// Works that are gone, and when that was reported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     removed: BTreeMap<Uuid, Timestamp>,
+    /// Bytes of JSON of what is kept.
+    #[serde(default)]
+    bytes: usize,
+    /// Updates that were not taken, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    refused: BTreeMap<RefusedUpdate, u64>,
+}
+
+/// Why an update of an agent is not taken. The rest of its message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RefusedUpdate {
+    /// It holds a value that cannot be stored, e.g. a time before the year 0.
+    Unreadable,
+    /// It is about one work more than are kept of a cluster.
+    TooManyWorks,
+    /// With it, the cluster's reports would be larger than is kept.
+    TooLarge,
 }
 
 /// What was reported of a work.
@@ -125,10 +156,14 @@ impl Observed {
         }
         let entry = Arc::make_mut(entry);
         entry.begin(message, sequence, time);
-        let updates = message.updates.iter();
-        updates
-            .filter_map(|update| entry.update(update, time))
-            .collect()
+        let mut changes = Vec::new();
+        for update in &message.updates {
+            match entry.update(update, time) {
+                Ok(change) => changes.extend(change),
+                Err(refused) => *entry.refused.entry(refused).or_default() += 1,
+            }
+        }
+        changes
     }
 
     /// What a cluster's agent has reported.
@@ -176,6 +211,12 @@ impl ClusterObservation {
         self.report.as_ref().map(Compact::get)
     }
 
+    /// Updates of the agent that were not taken, by reason, since the fold began.
+    #[must_use]
+    pub fn refused(&self) -> &BTreeMap<RefusedUpdate, u64> {
+        &self.refused
+    }
+
     fn new(session: Uuid) -> Self {
         Self {
             session,
@@ -187,6 +228,8 @@ impl ClusterObservation {
             report: None,
             works: BTreeMap::new(),
             removed: BTreeMap::new(),
+            bytes: 0,
+            refused: BTreeMap::new(),
         }
     }
 
@@ -213,52 +256,87 @@ impl ClusterObservation {
             .retain(|_, removed| time.duration_since(*removed) <= kept);
     }
 
-    fn update(&mut self, update: &StatusUpdate, time: Timestamp) -> Option<ObservedChange> {
+    fn update(
+        &mut self,
+        update: &StatusUpdate,
+        time: Timestamp,
+    ) -> Result<Option<ObservedChange>, RefusedUpdate> {
         match update {
-            StatusUpdate::Cluster(report) => {
-                let report = Some(Compact::new(&**report));
-                if self.report == report {
-                    return None;
-                }
-                self.report = report;
-                Some(ObservedChange::Cluster)
-            }
+            StatusUpdate::Cluster(report) => self.cluster(report),
             StatusUpdate::Work(report) => self.work(report),
             StatusUpdate::WorkRemoved { name, uid } => {
-                if self.works.get(name).is_some_and(|work| work.uid == *uid) {
-                    self.works.remove(name);
+                if self.works.get(name).is_some_and(|work| work.uid == *uid)
+                    && let Some(work) = self.works.remove(name)
+                {
+                    self.bytes = self.bytes.saturating_sub(work.status.len());
                 }
-                self.removed.insert(*uid, time);
-                Some(ObservedChange::WorkRemoved {
+                self.remember_removal(*uid, time);
+                Ok(Some(ObservedChange::WorkRemoved {
                     name: name.clone(),
                     uid: *uid,
-                })
+                }))
             }
         }
     }
 
-    fn work(&mut self, report: &WorkReport) -> Option<ObservedChange> {
+    fn cluster(&mut self, report: &ClusterReport) -> Result<Option<ObservedChange>, RefusedUpdate> {
+        let report = Compact::new(report).ok_or(RefusedUpdate::Unreadable)?;
+        if self.report.as_ref() == Some(&report) {
+            return Ok(None);
+        }
+        let before = self.report.as_ref().map_or(0, Compact::len);
+        self.bytes = self.bytes_with(before, report.len())?;
+        self.report = Some(report);
+        Ok(Some(ObservedChange::Cluster))
+    }
+
+    fn work(&mut self, report: &WorkReport) -> Result<Option<ObservedChange>, RefusedUpdate> {
         let observation = WorkObservation {
             uid: report.uid,
             generation: report.generation,
-            status: Compact::new(&report.status),
+            status: Compact::new(&report.status).ok_or(RefusedUpdate::Unreadable)?,
         };
-        let same_work = self
-            .works
-            .get(&report.name)
-            .filter(|known| known.uid == report.uid);
+        let namesake = self.works.get(&report.name);
+        let same_work = namesake.filter(|known| known.uid == report.uid);
         if self.removed.contains_key(&report.uid)
             || same_work.is_some_and(|known| {
                 known.generation > observation.generation || **known == observation
             })
         {
-            return None;
+            return Ok(None);
         }
+        if namesake.is_none() && self.works.len() >= WORKS_MAX {
+            return Err(RefusedUpdate::TooManyWorks);
+        }
+        let before = namesake.map_or(0, |known| known.status.len());
+        self.bytes = self.bytes_with(before, observation.status.len())?;
         self.works
             .insert(report.name.clone(), Arc::new(observation));
-        Some(ObservedChange::Work {
+        Ok(Some(ObservedChange::Work {
             name: report.name.clone(),
-        })
+        }))
+    }
+
+    /// How many bytes are kept when so many take the place of others.
+    fn bytes_with(&self, before: usize, after: usize) -> Result<usize, RefusedUpdate> {
+        let bytes = self.bytes.saturating_sub(before) + after;
+        if bytes > BYTES_MAX {
+            return Err(RefusedUpdate::TooLarge);
+        }
+        Ok(bytes)
+    }
+
+    /// A removal is always taken, since a deletion waits for it. When too many are remembered, the
+    /// oldest are forgotten, many at a time: what waited for them was decided long ago.
+    fn remember_removal(&mut self, uid: Uuid, time: Timestamp) {
+        if self.removed.len() >= REMOVALS_MAX && !self.removed.contains_key(&uid) {
+            let mut by_time: Vec<_> = self.removed.iter().map(|(uid, at)| (*at, *uid)).collect();
+            by_time.sort_unstable();
+            for (_, uid) in by_time.into_iter().take(REMOVALS_MAX / 4) {
+                self.removed.remove(&uid);
+            }
+        }
+        self.removed.insert(uid, time);
     }
 }
 

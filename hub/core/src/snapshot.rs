@@ -14,12 +14,12 @@ use skein_schema::resource::Resource;
 use crate::merge::Owners;
 use crate::observed::Observed;
 use crate::world::{
-    ClusterRecord, Entry, Membership, Outcomes, Revocations, SetRecord, TokenRecord, World,
+    ClusterRecord, Entry, Gone, Membership, Outcomes, Revocations, SetRecord, TokenRecord, World,
 };
 
 /// The version of the format that this build writes, and the only one it reads: an older snapshot
 /// is thrown away and the ledger is read instead.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes that are no snapshot of this version.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,9 @@ struct Wire {
     version: u32,
     sequence: u64,
     time: Timestamp,
-    objects: Vec<Arc<Resource>>,
+    /// With the time at which somebody last wanted something else of them.
+    objects: Vec<(Timestamp, Arc<Resource>)>,
+    gone: Gone,
     clusters: BTreeMap<ClusterName, Arc<ClusterRecord>>,
     tokens: BTreeMap<TokenName, Arc<TokenRecord>>,
     sets: BTreeMap<ObjectName, SetRecord>,
@@ -68,11 +70,11 @@ pub fn encode(world: &World, observed: &Observed) -> Vec<u8> {
     let with_owners = |entry: &Entry| {
         let entries = Owners::entries(&entry.owners);
         if entries.is_none() {
-            return Arc::clone(&entry.resource);
+            return (entry.changed, Arc::clone(&entry.resource));
         }
         let mut resource = (*entry.resource).clone();
         resource.metadata_mut().managed_fields = entries;
-        Arc::new(resource)
+        (entry.changed, Arc::new(resource))
     };
     let (sets, gone_sets) = world.membership.to_parts();
     let wire = Wire {
@@ -80,6 +82,7 @@ pub fn encode(world: &World, observed: &Observed) -> Vec<u8> {
         sequence: world.sequence,
         time: world.time,
         objects: world.objects.values().map(with_owners).collect(),
+        gone: world.gone.clone(),
         clusters: world.clusters.clone(),
         tokens: world.tokens.clone(),
         sets,
@@ -103,13 +106,14 @@ pub fn decode(bytes: &[u8]) -> Result<(World, Observed), SnapshotError> {
     }
     let wire: Wire = serde_json::from_slice(bytes).map_err(SnapshotError::Unreadable)?;
     let mut objects = BTreeMap::new();
-    for resource in wire.objects {
+    for (changed, resource) in wire.objects {
         let mut resource = Arc::unwrap_or_clone(resource);
         let key = ObjectKey::of(&resource).map_err(|_| SnapshotError::Unnamed)?;
         let entries = resource.metadata_mut().managed_fields.take();
         let entry = Entry {
             resource: Arc::new(resource),
             owners: Arc::from(Owners::text(&entries.unwrap_or_default())),
+            changed,
         };
         objects.insert(key, entry);
     }
@@ -126,6 +130,7 @@ pub fn decode(bytes: &[u8]) -> Result<(World, Observed), SnapshotError> {
         time: wire.time,
         membership,
         objects,
+        gone: wire.gone,
         clusters: wire.clusters,
         tokens: wire.tokens,
         revocations: wire.revocations,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 mod cluster;
 mod evolve;
+mod gone;
 mod membership;
 mod outcome;
 mod revocation;
@@ -26,6 +27,7 @@ pub use membership::SetRecord;
 pub use outcome::{CommandOutcome, Outcome};
 pub use token::TokenRecord;
 
+pub(crate) use gone::Gone;
 pub(crate) use membership::Membership;
 pub(crate) use outcome::Outcomes;
 pub(crate) use revocation::Revocations;
@@ -36,6 +38,7 @@ pub struct World {
     pub(crate) sequence: u64,
     pub(crate) time: Timestamp,
     pub(crate) objects: BTreeMap<ObjectKey, Entry>,
+    pub(crate) gone: Gone,
     pub(crate) clusters: BTreeMap<ClusterName, Arc<ClusterRecord>>,
     pub(crate) tokens: BTreeMap<TokenName, Arc<TokenRecord>>,
     pub(crate) membership: Membership,
@@ -51,6 +54,8 @@ pub(crate) struct Entry {
     /// Its managedFields as compact JSON, empty for none. A text, because a tree of JSON values
     /// takes ten times the memory and is needed only when the object is applied again.
     pub(crate) owners: Arc<str>,
+    /// When somebody last wanted something else of it.
+    pub(crate) changed: Timestamp,
 }
 
 /// What a record changed.
@@ -85,6 +90,15 @@ impl World {
     #[must_use]
     pub fn managed_fields(&self, key: &ObjectKey) -> &str {
         self.objects.get(key).map_or("", |entry| &entry.owners)
+    }
+
+    /// When somebody last wanted something else of an object: applied, accepted, denied or deleted
+    /// it, or asked to join as it. What the hub sees of it by itself does not count. An object that
+    /// is gone is remembered for [`Self::OUTCOMES_KEPT_SECONDS`].
+    #[must_use]
+    pub fn changed_at(&self, key: &ObjectKey) -> Option<Timestamp> {
+        let changed = self.objects.get(key).map(|entry| entry.changed);
+        changed.max(self.gone.since(key))
     }
 
     /// All objects of a kind, in key order.
@@ -159,7 +173,8 @@ impl World {
     }
 
     /// What became of a command, for [`Self::OUTCOMES_KEPT_SECONDS`] at least after it was
-    /// recorded. A command that changed nothing has none: deciding it again is harmless.
+    /// recorded. A command that changed nothing has none: deciding it again is harmless, unless its
+    /// object was changed meanwhile ([`crate::decide::check_not_overtaken`]).
     #[must_use]
     pub fn outcome(&self, command: Uuid) -> Option<&CommandOutcome> {
         self.outcomes.get(command)

@@ -32,6 +32,7 @@ fn raw(verb: &str, body: &[u8]) -> RawCommand {
         body: body.to_vec().into(),
         sequence: 3,
         stored_at: now(),
+        deliveries: 1,
     }
 }
 
@@ -103,6 +104,23 @@ fn each_wrong_body_has_its_code_and_path() {
             String::from_utf8_lossy(body)
         );
     }
+}
+
+#[test]
+fn what_was_sent_is_not_repeated_at_length() {
+    let huge = "ä".repeat(300_000);
+    let body = json!({"deadlineSeconds": huge, "verb": "accept", "cluster": "c1"});
+    let refusal = refused(&raw("accept", body.to_string().as_bytes()));
+    assert_eq!(refusal.code, Code::InvalidArgument);
+    assert_eq!(refusal.causes[0].message.chars().count(), EXCERPT);
+    assert!(refusal.causes[0].message.ends_with('…'), "{refusal:?}");
+
+    let body = accept();
+    let refusal = refused(&raw(&"x".repeat(30_000), &body));
+    assert!(refusal.causes[0].message.len() < 300, "{refusal:?}");
+    let mut raw = raw("accept", &body);
+    raw.headers.insert("ce-time", huge.as_str());
+    assert!(refused(&raw).causes[0].message.len() < 600);
 }
 
 #[test]

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
+use crate::code;
+
 /// Longest piece of a refused value that is repeated in an error, in characters.
 const EXCERPT: usize = 80;
+/// Longest piece of a parser's error that is repeated, in characters.
+pub(crate) const RULE: usize = 200;
 
 /// One problem of one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,7 +213,8 @@ impl FieldError {
             path,
             Problem::Invalid {
                 value: String::new(),
-                rule: error.inner().to_string(),
+                // Serde's words repeat the value.
+                rule: code::excerpt(&error.inner().to_string(), RULE),
             },
         )
     }

@@ -1,14 +1,14 @@
 //! Apply: the object is to be as the document says.
 
 use serde_json::Value;
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{FieldValidation, Precondition};
 use skein_schema::decode::{self, Decoded, Unknown};
 use skein_schema::name::NameError;
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::Resource;
 
-use super::{Context, Decision, Gate, check_precondition, store};
+use super::{Context, Decision, EXCERPT, Gate, check_precondition, store};
 use crate::access;
 use crate::merge::{self, Owners};
 use crate::world::World;
@@ -104,7 +104,7 @@ fn check_identity(
     if let Some(uid) = said.uid.as_deref().filter(|uid| !uid.is_empty())
         && old.is_none_or(|old| old.metadata().uid.as_deref() != Some(uid))
     {
-        let message = format!("{key} with uid {uid} does not exist");
+        let message = format!("{key} with uid {} does not exist", excerpt(uid, EXCERPT));
         return Err(Refusal::new(Code::Conflict, message).with_hint(
             "it was deleted and made anew; leave metadata.uid out to mean the new one",
         ));

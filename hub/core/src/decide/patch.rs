@@ -1,11 +1,11 @@
 //! Patch: some fields are to be as given.
 
 use serde_json::Value;
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::Precondition;
 use skein_schema::object::ObjectKey;
 
-use super::{Context, Decision, Gate, check_precondition, not_found, store};
+use super::{Context, Decision, EXCERPT, Gate, check_precondition, not_found, store};
 use crate::access;
 use crate::merge::{self, Owners};
 use crate::world::World;
@@ -49,7 +49,7 @@ fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
     let refuse = |path: &str, message: &str| {
         Err(
             Refusal::new(Code::InvalidField, format!("the patch of {key} is invalid"))
-                .with_cause(path, message),
+                .with_cause(excerpt(path, EXCERPT), message),
         )
     };
     let Value::Object(members) = patch else {

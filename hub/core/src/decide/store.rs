@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
-use skein_schema::code::{Code, Refusal};
+use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::Change;
 use skein_schema::decode::{self, Unknown};
 use skein_schema::digest::Digest;
@@ -14,7 +14,7 @@ use skein_schema::name::{ClusterName, Workspace};
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
-use super::{Context, Decision, Gate, Subject, being_deleted, deny, protect};
+use super::{Context, Decision, EXCERPT, Gate, Subject, being_deleted, deny, protect};
 use crate::merge::Owners;
 use crate::world::{ClusterRecord, World};
 use crate::{pack, stamp, taint};
@@ -245,7 +245,7 @@ fn check_sealed(world: &World, key: &ObjectKey, work: &ManifestWork) -> Result<(
                 path(index),
                 format!(
                     "is sealed to key {:?}, which is not the cluster's",
-                    sealed.recipient_key_id
+                    excerpt(&sealed.recipient_key_id, EXCERPT)
                 ),
             )
             .with_hint(

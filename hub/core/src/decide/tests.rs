@@ -5,5 +5,6 @@ mod apply;
 mod clusters;
 mod delete;
 mod once;
+mod refused;
 mod tokens;
 mod works;

@@ -12,7 +12,7 @@ use skein_schema::name::{ClusterName, SetName};
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
-use super::is_set_label;
+use super::{given_set, is_set_label};
 use crate::decide::{Context, add_hub_taints, complete};
 use crate::nkey;
 use crate::stamp;
@@ -99,11 +99,7 @@ pub(super) fn cluster_of(
     found: Option<&ManagedCluster>,
     context: &Context<'_>,
 ) -> Result<Joining, Refusal> {
-    let set = token
-        .grant
-        .clusterset
-        .clone()
-        .unwrap_or_else(SetName::default_set);
+    let set = given_set(&token.grant);
     check_size(request)?;
     check_wishes(request, &set)?;
     let mut labels = request.labels.clone();

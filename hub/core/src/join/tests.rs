@@ -281,11 +281,53 @@ fn a_cluster_accepted_in_advance_needs_a_token_for_its_name() {
 fn an_object_made_in_advance_stays_as_it_was_made() {
     let mut made = cluster_document("c1");
     made["metadata"]["labels"] = json!({"env": "lab", SET_LABEL: "eu"});
-    let mut hub = with_token(|grant| grant.auto_accept = true).with(made);
+    let mut hub = with_token(|grant| {
+        grant.auto_accept = true;
+        grant.clusterset = Some("eu".parse().unwrap());
+    })
+    .with(made);
     let before = hub.cluster("c1").metadata.labels.clone();
     let grant = issued(hub.join("t", "c1", 1).unwrap());
     assert_eq!(hub.cluster("c1").metadata.labels, before);
     assert_eq!(grant.clusterset.as_str(), "eu");
+}
+
+#[test]
+fn a_token_that_accepts_is_not_enough_for_a_cluster_made_in_advance_elsewhere() {
+    let made = |spec: serde_json::Value| {
+        let mut made = cluster_document("c1");
+        made["metadata"]["labels"] = json!({SET_LABEL: "eu"});
+        made["spec"] = spec;
+        made
+    };
+    // It gives the set "default", the cluster is in "eu".
+    let stranger = |grant: &mut TokenGrant| grant.auto_accept = true;
+    let mut hub = with_token(stranger).with(made(json!({})));
+    let request = join_request(hub.id(), "c1", 1);
+    assert!(is_pending(&hub.join_with("t", &request).unwrap()));
+    assert!(!hub.cluster("c1").spec.hub_accepts_client);
+    hub.run(&accept("c1")).unwrap();
+    let grant = issued(hub.join_with("t", &request).unwrap());
+    assert_eq!(grant.clusterset.as_str(), "eu", "a person has accepted it");
+
+    // Of the same set, but somebody has accepted the name for an agent of their own.
+    let mut hub = with_token(|grant| {
+        grant.auto_accept = true;
+        grant.clusterset = Some("eu".parse().unwrap());
+    })
+    .with(made(json!({"hubAcceptsClient": true})));
+    assert!(is_pending(&hub.join("t", "c1", 1).unwrap()));
+
+    // A token that names the cluster says enough.
+    for spec in [json!({}), json!({"hubAcceptsClient": true})] {
+        let mut hub = with_token(|grant| {
+            stranger(grant);
+            grant.cluster = Some(ClusterName::new("c1").unwrap());
+        })
+        .with(made(spec));
+        let grant = issued(hub.join("t", "c1", 1).unwrap());
+        assert_eq!(grant.clusterset.as_str(), "eu");
+    }
 }
 
 #[test]

@@ -8,23 +8,33 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A `T` as JSON text. It was a `T` when it was made, and is one whenever it is read.
+/// A `T` as JSON text. The text was read back as a `T` when it was made.
 pub(super) struct Compact<T> {
     json: Box<RawValue>,
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + DeserializeOwned> Compact<T> {
-    pub(super) fn new(value: &T) -> Self {
-        let json = serde_json::value::to_raw_value(value).expect("reports are JSON");
-        Self {
+impl<T: Serialize + DeserializeOwned + Default> Compact<T> {
+    /// `None` for a value whose text is no `T` again. There are such values: a time of the year -1
+    /// is read in one form and written in another, which is not read.
+    pub(super) fn new(value: &T) -> Option<Self> {
+        let json = serde_json::value::to_raw_value(value).ok()?;
+        serde_json::from_str::<T>(json.get()).ok()?;
+        Some(Self {
             json,
             of: PhantomData,
-        }
+        })
     }
 
+    /// The value. That its text can be read was checked when it was made or read, so it is never
+    /// the empty one instead.
     pub(super) fn get(&self) -> T {
-        serde_json::from_str(self.json.get()).expect("checked when it was made or read")
+        serde_json::from_str(self.json.get()).unwrap_or_default()
+    }
+
+    /// Bytes of its text.
+    pub(super) fn len(&self) -> usize {
+        self.json.get().len()
     }
 }
 

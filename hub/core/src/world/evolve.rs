@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use skein_schema::command::Change;
 use skein_schema::envelope::Actor;
 use skein_schema::event::{
@@ -23,6 +23,7 @@ use super::cluster::{
 use super::membership::Labels;
 use super::outcome::{CommandOutcome, Outcome};
 use super::{Changes, Entry, TokenRecord, World};
+use crate::join::CREDENTIAL_LIFE_HOURS;
 use crate::ledger::Stored;
 use crate::merge::Owners;
 use crate::stamp;
@@ -56,6 +57,7 @@ impl World {
         }
         self.outcomes
             .prune(stored.time, Self::OUTCOMES_KEPT_SECONDS);
+        self.gone.prune(stored.time, Self::OUTCOMES_KEPT_SECONDS);
         Changes {
             touched: before.keys().cloned().collect(),
             before,
@@ -172,11 +174,22 @@ impl Fold<'_> {
         {
             self.world.clusters.entry(cluster).or_default();
         }
+        let before = self.world.objects.get(&key).map(|before| before.changed);
         let entry = Entry {
             resource: Arc::new(resource),
             owners: Arc::from(owners),
+            changed: before.map_or(self.now(), |before| before.max(self.now())),
         };
         self.world.objects.insert(key, entry);
+    }
+
+    /// Somebody wants something else of an object that is there.
+    fn wanted(&mut self, key: &ObjectKey) {
+        let now = self.now();
+        if let Some(entry) = self.world.objects.get_mut(key) {
+            // Two hubs' clocks may differ.
+            entry.changed = entry.changed.max(now);
+        }
     }
 
     fn deletion_requested(&mut self, request: &DeletionRequested) {
@@ -187,6 +200,7 @@ impl Fold<'_> {
                 metadata.deletion_timestamp.get_or_insert(now);
                 metadata.generation = Some(metadata.generation.unwrap_or_default() + 1);
             });
+            self.wanted(&request.key);
         }
     }
 
@@ -196,6 +210,7 @@ impl Fold<'_> {
         }
         self.touch(&deleted.key);
         self.world.objects.remove(&deleted.key);
+        self.world.gone.insert(&deleted.key, self.stored.time);
         if deleted.key.kind == KindName::ManagedCluster
             && let Ok(cluster) = ClusterName::new(&deleted.key.name)
         {
@@ -267,6 +282,7 @@ impl Fold<'_> {
         let record = Arc::make_mut(record);
         record.pending = Some(Box::new(pending));
         record.claims.clone_from(&join.claims);
+        self.wanted(&ObjectKey::cluster(&join.cluster));
     }
 
     fn opinion(&mut self, cluster: &ClusterName, accepted: bool) {
@@ -289,6 +305,7 @@ impl Fold<'_> {
                 record.rolled_from = None;
             }
         });
+        self.wanted(&ObjectKey::cluster(cluster));
     }
 
     fn credential_issued(&mut self, issued: &CredentialIssued) {
@@ -311,10 +328,13 @@ impl Fold<'_> {
 
     fn credential_revoked(&mut self, revoked: &CredentialRevoked) {
         let now = self.now();
-        let mut until = now;
+        // Whatever credential the key has was issued before now and lives no longer than any: the
+        // last one is not known of a key that another took the place of. The hub that issued the
+        // newest may have had a clock that is ahead.
+        let life = SignedDuration::from_hours(CREDENTIAL_LIFE_HOURS);
+        let mut until = now.saturating_add(life).unwrap_or(Timestamp::MAX);
         self.change_record(&revoked.cluster, |record| {
             if let Some(credential) = &record.credential {
-                // A rolled-over key's last credential ended no later than the newest one does.
                 until = until.max(credential.expires_at);
                 if credential.nkey == revoked.nkey {
                     record.credential = None;

@@ -40,8 +40,62 @@ pub enum Outcome {
 /// world and never change; ids of version 7 rise with time, so a look-up opens one block or two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcomes {
-    full: VecDeque<Arc<Block>>,
+    full: VecDeque<Shelved>,
     recent: BTreeMap<Uuid, CommandOutcome>,
+}
+
+/// A block, and beside it which ids it can hold: a new command has to pass a week of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Arc<Block>", into = "Arc<Block>")]
+struct Shelved {
+    /// First and last id of version 7.
+    ordered: Option<(Uuid, Uuid)>,
+    /// First and last id of any other kind. Apart, because one of them would stretch the range of a
+    /// block over all times.
+    others: Option<(Uuid, Uuid)>,
+    block: Arc<Block>,
+}
+
+/// Whether ids like this one rise with time.
+fn is_ordered(id: Uuid) -> bool {
+    id.get_version_num() == 7
+}
+
+impl Shelved {
+    fn get(&self, command: Uuid) -> Option<&CommandOutcome> {
+        let range = if is_ordered(command) {
+            self.ordered
+        } else {
+            self.others
+        };
+        let (first, last) = range?;
+        if command < first || command > last {
+            return None;
+        }
+        self.block.get(command)
+    }
+}
+
+impl From<Arc<Block>> for Shelved {
+    fn from(block: Arc<Block>) -> Self {
+        let range = |ordered: bool| {
+            let ids = block.outcomes.iter().map(|(id, _)| *id);
+            let mut ids = ids.filter(|id| is_ordered(*id) == ordered);
+            let first = ids.next()?;
+            Some((first, ids.next_back().unwrap_or(first)))
+        };
+        Self {
+            ordered: range(true),
+            others: range(false),
+            block,
+        }
+    }
+}
+
+impl From<Shelved> for Arc<Block> {
+    fn from(shelved: Shelved) -> Self {
+        shelved.block
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,10 +130,11 @@ impl Outcomes {
         self.recent.insert(command, outcome);
         if self.recent.len() >= BLOCK {
             let outcomes = std::mem::take(&mut self.recent).into_iter().collect();
-            self.full.push_back(Arc::new(Block {
+            let block = Arc::new(Block {
                 until: now,
                 outcomes,
-            }));
+            });
+            self.full.push_back(Shelved::from(block));
         }
     }
 
@@ -89,9 +144,12 @@ impl Outcomes {
         while self
             .full
             .front()
-            .is_some_and(|block| now.duration_since(block.until) > kept)
+            .is_some_and(|shelved| now.duration_since(shelved.block.until) > kept)
         {
             self.full.pop_front();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use skein_hub_core::decide::check_not_overtaken;
 use skein_hub_core::{Context, Decision, JoinDecision, decide, decide_join, decide_renew, join};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::command::{Command, TokenGrant};
@@ -53,20 +54,11 @@ impl Machine {
     ) {
         // A command that has an outcome is answered again and never recorded again.
         let known = self.head.outcome(command.id).is_some();
-        let decided = match &command.wish {
-            Ok(wish) => {
-                let actor = command.actor();
-                let context = Context {
-                    now,
-                    actor: &actor,
-                    command: command.id,
-                };
-                let late = if known { Ok(()) } else { in_time(command, now) };
-                let view = self.state.read();
-                late.and_then(|()| decide(&self.head, &view.observed, wish, &context))
-            }
-            Err(refusal) => Err(refusal.clone()),
-        };
+        // What becomes of a command is not older than the command, also where the hub's clock is
+        // behind the bus's: whether an older command comes too late is told by comparing the two.
+        let now = now.max(command.stored_at);
+        // Bounded here, too: the answer is the same each time, and fits into a message.
+        let decided = self.judge(command, known, now).map_err(Refusal::bounded);
         let cause = Cause::command(command);
         let unrecorded = known || command.is_dry_run();
         match decided {
@@ -95,6 +87,29 @@ impl Machine {
                 self.record(decision, &cause, Some(request), Some(verdict), now, effects);
             }
         }
+    }
+
+    fn judge(
+        &self,
+        command: &CommandRequest,
+        known: bool,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
+        let wish = command.wish.as_ref().map_err(Clone::clone)?;
+        let actor = command.actor();
+        let context = Context {
+            now,
+            actor: &actor,
+            command: command.id,
+        };
+        if !known {
+            in_time(command, now)?;
+        }
+        let decision = decide(&self.head, &self.state.read().observed, wish, &context)?;
+        if !known && command.deliveries > 1 {
+            check_not_overtaken(&self.head, &decision, command.stored_at)?;
+        }
+        Ok(decision)
     }
 
     fn done(

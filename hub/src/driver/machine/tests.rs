@@ -124,6 +124,11 @@ impl Bench {
     }
 
     fn command(&mut self, id: u128, command: Command) {
+        self.delivered(id, command, now(), 1);
+    }
+
+    /// A command that the bus stored at `stored_at` is handed out, not for the first time perhaps.
+    fn delivered(&mut self, id: u128, command: Command, stored_at: Timestamp, deliveries: u32) {
         let request = CommandRequest {
             id: Uuid::from_u128(id),
             user: UserName::new("admin").unwrap(),
@@ -135,7 +140,8 @@ impl Bench {
             on_behalf_of: None,
             body: Digest::of(b""),
             sequence: 1,
-            stored_at: now(),
+            stored_at,
+            deliveries,
         };
         self.give(Input::Command(Box::new(request)));
     }
@@ -226,6 +232,73 @@ fn a_command_delivered_again_is_answered_again_and_recorded_once() {
             .collect::<Vec<_>>(),
         [false, true, true]
     );
+}
+
+#[test]
+fn a_command_that_changed_nothing_does_not_undo_later_ones_when_it_comes_again() {
+    let mut bench = Bench::leading();
+    let at = |seconds| now() + jiff::SignedDuration::from_secs(seconds);
+    let delete = || Command::Delete {
+        key: ObjectKey::cluster_scoped(KindName::ManagedClusterSet, "a".parse().unwrap()),
+        precondition: Precondition::None,
+        force: false,
+        dry_run: false,
+    };
+    bench.delivered(100, set("a"), at(0), 1);
+    bench.acknowledge_all();
+    // Nothing to do, and nothing to record; its acknowledgement gets lost.
+    bench.delivered(101, set("a"), at(1), 1);
+    // The bus's clock is ahead of the hub's.
+    bench.delivered(102, delete(), at(2), 1);
+    bench.acknowledge_all();
+    assert_eq!(
+        bench
+            .changes()
+            .iter()
+            .map(|(change, _)| *change)
+            .collect::<Vec<_>>(),
+        [Change::Created, Change::Unchanged, Change::Deleted]
+    );
+    bench.answers.clear();
+    bench.delivered(101, set("a"), at(1), 2);
+    bench.acknowledge_all();
+    let Verdict::Refused(refusal) = &bench.answers[0].verdict else {
+        panic!("{:?}", bench.answers)
+    };
+    assert_eq!(refusal.code, Code::Conflict);
+    assert!(!bench.is_seen("a"), "it stays deleted");
+    // That is its outcome now, and one that nobody has overtaken is decided.
+    bench.answers.clear();
+    bench.delivered(101, set("a"), at(1), 3);
+    assert!(bench.sent.is_empty() && bench.answers[0].repeated);
+    bench.answers.clear();
+    bench.delivered(103, set("b"), at(3), 2);
+    bench.acknowledge_all();
+    assert_eq!(bench.changes()[0].0, Change::Created);
+}
+
+#[test]
+fn an_answer_is_bounded_as_its_record_is() {
+    let mut bench = Bench::leading();
+    let mut huge = set("a");
+    if let Command::Apply { resource, .. } = &mut huge {
+        for index in 0..40 {
+            resource["spec"][format!("unknown{index}{}", "x".repeat(900))] = json!(1);
+        }
+    }
+    bench.command(100, huge.clone());
+    bench.acknowledge_all();
+    bench.command(100, huge);
+    let refusals: Vec<_> = bench
+        .answers
+        .iter()
+        .map(|answer| match &answer.verdict {
+            Verdict::Refused(refusal) => refusal.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(refusals[0], refusals[1], "the same each time");
+    assert_eq!(refusals[0].clone().bounded(), refusals[0]);
 }
 
 #[test]
@@ -357,6 +430,7 @@ fn a_command_behind_its_deadline_is_refused_and_recorded() {
         body: Digest::of(b""),
         sequence: 1,
         stored_at: now(),
+        deliveries: 1,
     };
     let effects = bench.machine.apply(Input::Command(Box::new(request)), late);
     bench.perform(effects);

@@ -103,3 +103,49 @@ fn a_fresh_cluster_is_unreachable_until_it_beats() {
         "cluster.open-cluster-management.io/unreachable"
     );
 }
+
+/// What ends the credentials of a cluster's agent.
+type End = fn(&mut Scenario);
+
+#[test]
+fn the_key_before_a_roll_over_stays_revoked_as_long_as_its_credential_lives() {
+    let denied: End = |hub| drop(hub.run(&deny("c1")).unwrap());
+    let applied: End = |hub| {
+        let mut document = cluster_document("c1");
+        document["spec"] = serde_json::json!({"hubAcceptsClient": false});
+        hub.run(&apply(document)).unwrap();
+    };
+    let detached: End = |hub| drop(hub.run(&force_delete(cluster_key("c1"))).unwrap());
+    let taken_over: End = |hub| {
+        hub.join("auto", "c1", 5).unwrap();
+        hub.run(&accept("c1")).unwrap();
+    };
+    for end in [denied, applied, detached, taken_over] {
+        let mut hub = Scenario::new();
+        for (cluster, key) in [("c1", 1), ("c2", 3), ("c3", 4)] {
+            hub = hub.with_cluster(cluster, key);
+        }
+        hub.pass(60);
+        let roll = hub.id();
+        hub.renew("c1", roll, 2).unwrap();
+        end(&mut hub);
+        let is_revoked =
+            |hub: &Scenario, key: u8| hub.world.revocations().contains_key(&keys(key).nkey);
+        assert!(is_revoked(&hub, 1) && is_revoked(&hub, 2));
+        // Each revocation drops those that have ended. The first credential of key 1 ends a day
+        // after it was issued, a minute before the roll-over.
+        hub.run(&deny("c2")).unwrap();
+        assert!(is_revoked(&hub, 1) && is_revoked(&hub, 2));
+        hub.pass(24 * 3600 - 60);
+        hub.run(&accept("c2")).unwrap();
+        hub.join("auto", "c2", 3).ok();
+        hub.run(&deny("c2")).unwrap();
+        assert!(is_revoked(&hub, 1) && is_revoked(&hub, 2));
+        hub.pass(24 * 3600);
+        hub.run(&deny("c3")).unwrap();
+        assert!(
+            !is_revoked(&hub, 1) && !is_revoked(&hub, 2),
+            "both have ended"
+        );
+    }
+}

@@ -1,13 +1,18 @@
 //! What each manifest of a work must have, and what they must be together.
 
 use super::super::ManifestWork;
-use crate::decode::{FieldError, Problem, excerpt};
+use crate::code;
+use crate::decode::{FieldError, Problem, RULE, excerpt};
 use crate::kind::manifest::{CONTENT_KEY, ContentRef, Manifest, SEALED_KEY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 const PATH: &str = "spec.workload.manifests";
+/// Most levels of objects and lists in a manifest. JSON is read down to 128 levels, and a record, a
+/// snapshot or a message holds a manifest some levels further down than a command does: what is as
+/// deep as that could be written and never be read again.
+const DEPTH_MAX: usize = 100;
 
 /// Checks all manifests: there are some, they are complete, differ, and are not too many bytes.
 pub(super) fn check(
@@ -66,6 +71,12 @@ pub fn total_size(manifests: &[Manifest]) -> u64 {
 /// Checks an inline object: what makes it applicable, and that its metadata is metadata.
 fn check_object(path: &str, object: &Map<String, Value>, errors: &mut Vec<FieldError>) {
     let before = errors.len();
+    let levels = 1 + object.values().map(depth).max().unwrap_or_default();
+    if levels > DEPTH_MAX {
+        let rule = format!("is nested {levels} levels deep, at most {DEPTH_MAX} are allowed");
+        let hint = "flatten the object, or keep the deep part as a text";
+        errors.push(FieldError::invalid(path, "", rule).with_hint(hint));
+    }
     let api_version = required_text(
         format!("{path}.apiVersion"),
         object.get("apiVersion"),
@@ -103,6 +114,16 @@ fn check_object(path: &str, object: &Map<String, Value>, errors: &mut Vec<FieldE
     }
 }
 
+/// Levels of objects and lists in a value; it was parsed, so there are 128 at most.
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + below.unwrap_or_default()
+}
+
 fn check_metadata(path: &str, metadata: &Map<String, Value>, errors: &mut Vec<FieldError>) {
     required_text(
         format!("{path}.metadata.name"),
@@ -121,7 +142,8 @@ fn check_metadata(path: &str, metadata: &Map<String, Value>, errors: &mut Vec<Fi
     rest.remove("name");
     if let Err(error) = serde_path_to_error::deserialize::<_, ObjectMeta>(Value::Object(rest)) {
         let path = format!("{path}.metadata.{}", error.path());
-        errors.push(FieldError::invalid(path, "", error.inner().to_string()));
+        let rule = code::excerpt(&error.inner().to_string(), RULE);
+        errors.push(FieldError::invalid(path, "", rule));
     }
 }
 

@@ -104,6 +104,26 @@ fn sealed_payloads_stand_in_the_place_of_open_ones() {
 }
 
 #[test]
+fn a_manifest_is_no_deeper_than_can_be_read_back() {
+    // The manifest itself is one level.
+    let manifest = |levels: usize| {
+        let deep = (1..levels).fold(json!("x"), |inner, _| json!({ "a": inner }));
+        with_manifest(json!({
+            "apiVersion": "example.com/v1", "kind": "Deep", "metadata": {"name": "a"}, "spec": deep,
+        }))
+    };
+    assert_eq!(problems(manifest(100)), [""; 0]);
+    let found = problems(manifest(101));
+    assert_eq!(
+        found,
+        [
+            "spec.workload.manifests[0]: invalid: is nested 101 levels deep, at most 100 are allowed \
+             (flatten the object, or keep the deep part as a text)"
+        ]
+    );
+}
+
+#[test]
 fn content_is_named_by_digest_only_where_the_work_already_has_it() {
     let content = |digest: &str| {
         with_manifest(json!({"skein.dev/content": {
