@@ -89,8 +89,14 @@ deny:
 # Fuzz every decoder for SECONDS each (needs a nightly compiler and a C++ compiler)
 fuzz SECONDS="60":
     cargo fuzz --version >/dev/null 2>&1 || .ci/fetch.py cargo-fuzz >/dev/null
+    # A corpus has one input per file: each golden line becomes one.
+    mkdir -p fuzz/seeds
+    for lines in schema/tests/golden/messages/*.jsonl; do \
+        split --lines=1 "$lines" "fuzz/seeds/$(basename "$lines" .jsonl)-"; \
+    done
     for target in fuzz/fuzz_targets/*.rs; do \
         mkdir -p "fuzz/corpus/$(basename "$target" .rs)"; \
         PATH="{{ tools }}/bin:$PATH" cargo +nightly fuzz run "$(basename "$target" .rs)" \
-            "fuzz/corpus/$(basename "$target" .rs)" schema/tests/golden/events schema/tests/golden/kinds -- -max_total_time={{ SECONDS }}; \
+            "fuzz/corpus/$(basename "$target" .rs)" fuzz/seeds \
+            schema/tests/golden/events schema/tests/golden/kinds -- -max_total_time={{ SECONDS }}; \
     done

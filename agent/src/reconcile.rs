@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skein_agent_core::applied_work::{AppliedResource, Owner};
-use skein_agent_core::converge::Convergence;
+use skein_agent_core::converge::{Convergence, Mapping};
 use skein_agent_core::outcome::{self, ApplyError, ManifestOutcome, Retry};
 use skein_agent_core::ownership::{self, Obsolete};
 use skein_schema::desired::DesiredWork;
@@ -28,6 +28,7 @@ use crate::keys::Keys;
 
 pub use apply::Applied;
 pub(crate) use apply::strip;
+use owner::Record;
 pub(crate) use owner::ensure_definition;
 
 /// How long a job waits for what the next wave stands on: namespaces and definitions.
@@ -117,6 +118,20 @@ pub fn untried(work: &DesiredWork, error: &ReconcileError) -> Vec<ManifestOutcom
     Convergence::new(work, inputs, owner, None).outcomes()
 }
 
+/// Looks up what the cluster knows already, so that all of it is recorded with one write.
+async fn look_up(cluster: &Cluster, convergence: &mut Convergence) {
+    for lookup in convergence.lookups() {
+        // What is not known may come with an earlier wave; it is asked for again in its turn.
+        if let Ok(found) = cluster.resolve(&lookup.api_version(), &lookup.kind).await {
+            let mapping = Mapping {
+                resource: found.resource.plural.clone(),
+                namespaced: found.namespaced,
+            };
+            convergence.resolved(lookup.index, Some(mapping));
+        }
+    }
+}
+
 impl Reconciler {
     /// Applies a work: its manifests in waves, then prunes what it no longer lists.
     ///
@@ -127,16 +142,32 @@ impl Reconciler {
         work: &DesiredWork,
         previous: Option<&ManifestWorkStatus>,
     ) -> Result<Outcome, ReconcileError> {
-        let (owner, before) = self.own(&work.name).await?;
+        let Record {
+            owner,
+            owned: mut recorded,
+            ..
+        } = self.own(&work.name).await?;
         let inputs = self.inputs(&work.spec).await;
         let cluster = self.cluster_for(&work.spec);
         let mut convergence = Convergence::new(work, inputs, owner.clone(), previous);
-        let applied = apply::run(&cluster, &mut convergence).await;
+        convergence.record_first(recorded.clone());
+        look_up(&cluster, &mut convergence).await;
+        let mut applied = BTreeMap::new();
+        loop {
+            applied.extend(apply::run(&cluster, &mut convergence).await);
+            let Some(intended) = convergence.unrecorded() else {
+                break;
+            };
+            // What is applied and not recorded is lost if this attempt does not come to its end.
+            self.record(&work.name, &intended, None).await?;
+            recorded.clone_from(&intended);
+            convergence.record_first(intended);
+        }
 
         let outcomes = convergence.outcomes();
-        let ownership = ownership::record(&before, &outcomes);
-        if ownership.tracked != before {
-            self.record(&work.name, &ownership.tracked).await?;
+        let ownership = ownership::record(&recorded, &outcomes);
+        if ownership.tracked != recorded {
+            self.record(&work.name, &ownership.tracked, None).await?;
         }
         let leaving = self
             .prune(
@@ -170,7 +201,7 @@ impl Reconciler {
         let gone = |resource: &AppliedResource| left.gone.contains(resource);
         if !left.gone.is_empty() {
             tracked.retain(|resource| !gone(resource));
-            self.record(&work.name, &tracked).await?;
+            self.record(&work.name, &tracked, None).await?;
         }
         Ok(left.waiting)
     }
@@ -184,27 +215,28 @@ impl Reconciler {
         name: &ObjectName,
         spec: &ManifestWorkSpec,
     ) -> Result<Removal, ReconcileError> {
-        let Some((owner, owned)) = self.owned(name).await? else {
+        let Some(record) = self.owned(name).await? else {
             return Ok(Removal::Done);
         };
         let cluster = self.cluster_for(spec);
         let left = release::release_all(
             &cluster,
-            &owner,
-            ownership::removal(spec.delete_option.as_ref(), &owned),
+            &record.owner,
+            ownership::removal(spec.delete_option.as_ref(), &record.owned),
         )
         .await;
         if left.waiting > 0 {
-            let still: Vec<_> = owned
-                .into_iter()
-                .filter(|resource| !left.gone.contains(resource))
-                .collect();
-            self.record(name, &still).await?;
+            if !left.gone.is_empty() {
+                let mut still = record.owned;
+                still.retain(|resource| !left.gone.contains(resource));
+                // An eviction that waits for finalizers goes on; its grace does not begin anew.
+                self.record(name, &still, record.eviction_start).await?;
+            }
             return Ok(Removal::Waiting {
                 objects: left.waiting,
             });
         }
-        self.disown(name, &owner).await?;
+        self.disown(name, &record.owner).await?;
         Ok(Removal::Done)
     }
 

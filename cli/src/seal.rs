@@ -27,7 +27,8 @@ pub(crate) async fn seal(
         .value
         .pointer("/spec/workload/manifests")
         .and_then(Value::as_array);
-    if !is_work || !manifests.is_some_and(|all| all.iter().any(seal::is_open_secret)) {
+    let is_open = |manifest: &Value| manifest.as_object().is_some_and(seal::is_open_secret);
+    if !is_work || !manifests.is_some_and(|all| all.iter().any(is_open)) {
         return Ok(());
     }
     let named = document
@@ -53,7 +54,7 @@ pub(crate) async fn seal(
     for (index, manifest) in manifests.into_iter().flatten().enumerate() {
         if let Some(object) = manifest
             .as_object_mut()
-            .filter(|object| seal::is_open_secret(&Value::Object((*object).clone())))
+            .filter(|object| seal::is_open_secret(object))
         {
             *object = seal::seal(object, &key, &seed).map_err(|error| {
                 CliError::new(
@@ -64,6 +65,7 @@ pub(crate) async fn seal(
                     ),
                 )
                 .because(&error)
+                .with_hint("write each object of a List as a manifest of its own")
             })?;
         }
     }

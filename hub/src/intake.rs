@@ -13,7 +13,7 @@ use skein_nats::commands::{CommandQueue, QueuedCommand};
 use skein_nats::{Connection, Headers};
 use skein_schema::code::{Code, Refusal, excerpt};
 use skein_schema::command::{
-    CLOCK_SKEW_MAX_SECONDS, Command, CommandMessage, DEADLINE_MAX_SECONDS,
+    self, CLOCK_SKEW_MAX_SECONDS, Command, CommandMessage, DEADLINE_MAX_SECONDS,
 };
 use skein_schema::digest::Digest;
 use skein_schema::envelope::{Actor, Envelope, EnvelopeError};
@@ -44,6 +44,9 @@ const VERBS: &[&str] = &[
     "createToken",
     "revokeToken",
 ];
+
+/// What to do about a command that has more to it than this hub knows.
+const NEWER_SENDER: &str = "the sender may be newer than this hub: upgrade the hub first";
 
 /// A message of the COMMANDS stream.
 #[derive(Debug, Clone)]
@@ -223,12 +226,17 @@ fn parse(verb: &str, body: &[u8]) -> Result<CommandMessage, Refusal> {
         )
     })?;
     let named = value.get("verb").and_then(Value::as_str);
-    if !named.is_some_and(|named| VERBS.contains(&named)) {
+    if !named.is_some_and(|named| command::verbs().any(|known| known == named)) {
+        let verbs: Vec<&str> = command::verbs().collect();
         return Err(
             Refusal::new(Code::InvalidArgument, "the command's verb is not known")
-                .with_cause("verb", format!("must be one of {}", VERBS.join(", ")))
-                .with_hint("the sender may be newer than this hub: upgrade the hub first"),
+                .with_cause("verb", format!("must be one of {}", verbs.join(", ")))
+                .with_hint(NEWER_SENDER),
         );
+    }
+    let unknown = command::unknown_members(&value);
+    if !unknown.is_empty() {
+        return Err(Refusal::of_fields("the command's body", &unknown).with_hint(NEWER_SENDER));
     }
     let message: CommandMessage = serde_json::from_value(value).map_err(|error| {
         Refusal::new(

@@ -1,5 +1,9 @@
 //! What a user may ask the hub to do. One command is one message on `cmd.<user>.<verb>`.
 
+mod members;
+
+pub use members::{unknown_members, verbs};
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -13,12 +13,11 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::{Map, Value};
 
 use crate::digest::{Digest, canonical_json};
-use crate::kind::manifest::{SEALED_KEY, Sealed};
+use crate::kind::manifest::{LAST_APPLIED, PAYLOAD, SEALED_KEY, Sealed, has_payload};
+
+pub use crate::kind::manifest::is_open_secret;
 
 pub use crypto_box::{PublicKey, SecretKey};
-
-/// The members of a Secret that hold its payload.
-const PAYLOAD: [&str; 2] = ["data", "stringData"];
 
 /// A Secret that cannot be sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,32 +49,6 @@ pub enum OpenError {
     Broken,
 }
 
-/// Whether `manifest` is a Secret, or a List that holds one, whose payload everybody can read.
-#[must_use]
-pub fn is_open_secret(manifest: &Value) -> bool {
-    let text = |member: &str| {
-        manifest
-            .get(member)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    if text("kind").ends_with("List") {
-        let items = manifest.get("items").and_then(Value::as_array);
-        return items.into_iter().flatten().any(is_open_secret);
-    }
-    text("apiVersion") == "v1"
-        && text("kind") == "Secret"
-        && manifest.as_object().is_some_and(has_payload)
-}
-
-fn has_payload(manifest: &Map<String, Value>) -> bool {
-    PAYLOAD.iter().any(|member| {
-        manifest
-            .get(*member)
-            .is_some_and(|payload| !payload.is_null())
-    })
-}
-
 /// The id that a seal names its recipient by: the first 16 hexadecimal digits of the SHA-256 of the
 /// public key.
 #[must_use]
@@ -85,10 +58,11 @@ pub fn recipient_key_id(key: &PublicKey) -> String {
     id
 }
 
-/// Seals the payload of `secret` to `recipient`; everything else stays readable.
+/// Seals the payload of `secret` to `recipient`; everything else stays readable, but for the copy of
+/// the payload that `kubectl apply` keeps in an annotation: that is dropped.
 ///
 /// # Errors
-/// When there is no payload to seal.
+/// When there is no payload to seal, as in a List, whose Secrets are not looked at.
 pub fn seal(
     secret: &Map<String, Value>,
     recipient: &PublicKey,
@@ -104,6 +78,7 @@ pub fn seal(
             payload.insert(member.to_owned(), value);
         }
     }
+    drop_last_applied(&mut sealed);
     let plaintext = canonical_json(&Value::Object(payload));
     let mut source = b"skein-seal/1\n".to_vec();
     source.extend(seed);
@@ -120,6 +95,19 @@ pub fn seal(
     let seal = serde_json::to_value(seal).expect("a seal is two texts");
     sealed.insert(SEALED_KEY.to_owned(), seal);
     Ok(sealed)
+}
+
+fn drop_last_applied(secret: &mut Map<String, Value>) {
+    let Some(Value::Object(metadata)) = secret.get_mut("metadata") else {
+        return;
+    };
+    let Some(Value::Object(annotations)) = metadata.get_mut("annotations") else {
+        return;
+    };
+    annotations.remove(LAST_APPLIED);
+    if annotations.is_empty() {
+        metadata.remove("annotations");
+    }
 }
 
 /// Opens a sealed Secret with the cluster's key: the Secret as it was written.
@@ -212,25 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn open_secrets_are_found_in_lists_too() {
-        let secret = Value::Object(secret());
-        assert!(is_open_secret(&secret));
-        assert!(is_open_secret(
-            &json!({"apiVersion": "v1", "kind": "List", "items": [{"kind": "Pod"}, secret]})
-        ));
-        assert!(!is_open_secret(
-            &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}})
-        ));
-        assert!(!is_open_secret(
-            &json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}})
-        ));
-        assert_eq!(
-            seal(
-                &object(json!({"kind": "Secret"})),
-                &key(1).public_key(),
-                &[7; 32]
-            ),
-            Err(SealError::NotOpen)
-        );
+    fn what_has_no_payload_is_not_sealed() {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [secret()]});
+        for manifest in [json!({"kind": "Secret"}), list] {
+            assert_eq!(
+                seal(&object(manifest), &key(1).public_key(), &[7; 32]),
+                Err(SealError::NotOpen)
+            );
+        }
+    }
+
+    #[test]
+    fn the_copy_that_kubectl_keeps_is_not_left_beside_the_seal() {
+        let mut copied = secret();
+        let copy = serde_json::to_string(&copied).unwrap();
+        copied["metadata"]["annotations"] = json!({LAST_APPLIED: copy, "team": "shop"});
+        let sealed = seal(&copied, &key(1).public_key(), &[7; 32]).unwrap();
+        assert!(!serde_json::to_string(&sealed).unwrap().contains("horse"));
+        assert_eq!(sealed["metadata"]["annotations"], json!({"team": "shop"}));
+
+        copied["metadata"]["annotations"] = json!({LAST_APPLIED: copy});
+        let sealed = seal(&copied, &key(1).public_key(), &[7; 32]).unwrap();
+        assert_eq!(sealed["metadata"], json!({"name": "a"}));
+        assert_eq!(open(&sealed, &key(1)), Ok(secret()));
     }
 }

@@ -17,11 +17,23 @@ fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = vec![
         b"subject.of.three".to_vec(),
         br#"{"verb":"cancel","deadlineSeconds":5}"#.to_vec(),
+        b"env=prod,tier!=db,region in (eu, us),zone notin (a),gpu,!old,cores>8".to_vec(),
+        b"{range .items[?(@.ready==true)]}{.metadata.name}{'\\n'}{end}{..status['a','b'][-1:]}"
+            .to_vec(),
+        br#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"p":"x"}}"#
+            .to_vec(),
+        br#"{"kind":"Secret","skein.dev/sealed":{"recipientKeyId":"k1","ciphertext":"AAAA"}}"#
+            .to_vec(),
     ];
     for folder in ["events", "kinds"] {
         for entry in std::fs::read_dir(golden.join(folder)).expect("golden files") {
             seeds.push(std::fs::read(entry.expect("a golden file").path()).expect("a golden file"));
         }
+    }
+    for entry in std::fs::read_dir(golden.join("messages")).expect("golden lines") {
+        let lines = std::fs::read(entry.expect("a golden file").path()).expect("golden lines");
+        let lines = lines.split(|byte| *byte == b'\n');
+        seeds.extend(lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec));
     }
     seeds
 }
@@ -46,10 +58,15 @@ fn golden_messages_pass_every_decoder() {
 
 #[test]
 fn every_target_can_be_fuzzed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
     for (name, _) in TARGETS {
-        let file = folder.join(format!("{name}.rs"));
-        assert!(file.exists(), "{} is missing", file.display());
+        let path = format!("fuzz_targets/{name}.rs");
+        assert!(folder.join(&path).exists(), "fuzz/{path} is missing");
+        assert!(
+            manifest.contains(&format!("path = \"{path}\"")),
+            "fuzz/Cargo.toml does not name {path}"
+        );
     }
 }
 
@@ -64,7 +81,7 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Into::into),
             proptest::collection::btree_map(
-                "(apiVersion|kind|metadata|spec|verb|type|data|events|[a-z]{1,6})",
+                "(apiVersion|kind|metadata|spec|verb|type|data|events|what|key|skein\\.dev/sealed|[a-z]{1,6})",
                 inner,
                 0..6
             )

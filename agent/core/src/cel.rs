@@ -8,14 +8,16 @@
 
 mod ast;
 mod check;
+mod effort;
 mod evaluate;
 mod functions;
 mod lexer;
 mod parse;
 mod value;
 
+pub use effort::Budget;
 pub use functions::{network::Cidr, quantity::Quantity, url::Url};
-pub use value::{Key, Value};
+pub use value::{Key, Nested, Value};
 
 use std::collections::BTreeMap;
 
@@ -27,6 +29,8 @@ pub const MAX_DEPTH: usize = 200;
 pub const MAX_NESTING: usize = 60;
 /// How many steps one evaluation may take.
 pub const MAX_STEPS: u64 = 1_000_000;
+/// How many values may stand in each other.
+pub const MAX_VALUE_DEPTH: usize = 300;
 
 /// An expression that was read and whose types fit.
 #[derive(Debug, Clone)]
@@ -106,9 +110,14 @@ impl Program {
     /// Evaluates the expression.
     ///
     /// # Errors
-    /// When it does not fit the data or takes more than [`MAX_STEPS`].
-    pub fn evaluate(&self, variables: &BTreeMap<&str, Value>) -> Result<Value, EvaluateError> {
-        evaluate::evaluate(&self.root, variables)
+    /// When it does not fit the data, or takes more than [`MAX_STEPS`] or than what is left of the
+    /// budget that it shares with others.
+    pub fn evaluate(
+        &self,
+        variables: &BTreeMap<&str, Value>,
+        budget: &mut Budget,
+    ) -> Result<Value, EvaluateError> {
+        evaluate::evaluate(&self.root, variables, budget)
     }
 }
 

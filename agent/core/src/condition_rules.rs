@@ -1,6 +1,6 @@
 //! Condition rules: what a work wants to be said about its objects.
 
-use crate::cel::{Program, Value, VariableType};
+use crate::cel::{Budget, Program, Value, VariableType};
 use crate::feedback::group_version_kind;
 use serde_json::Map;
 use skein_schema::kind::manifest_work::{CONDITION_COMPLETE, ConditionRule, ConditionRuleType};
@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 pub const REASON_EVALUATED: &str = "ConditionRuleEvaluated";
 /// An expression of the rule cannot be compiled, failed on the object, or is no truth value.
 pub const REASON_EXPRESSION_ERROR: &str = "ConditionRuleExpressionError";
+
+/// How many steps all rules of a work may take at one look at its objects. Reading an expression
+/// takes a step per byte.
+pub const MAX_STEPS_OF_WORK: u64 = 5_000_000;
 
 /// Rules for `Complete`: group, version, kind, expression, message expression.
 const WELL_KNOWN: &[(&str, &str, &str, &str, &str)] = &[
@@ -45,11 +49,14 @@ pub struct RuleCondition {
 }
 
 /// Evaluates the rules in their order. A well-known rule for a kind of which nothing is known says
-/// nothing. A rule that cannot be evaluated says `False` and why, as in OCM.
+/// nothing. A rule that cannot be evaluated says `False` and why, as in OCM. The budget is shared by
+/// all rules of the work, see [`MAX_STEPS_OF_WORK`]; when nothing is left, the rest cannot be
+/// evaluated.
 #[must_use]
 pub fn evaluate(
     object: &Map<String, serde_json::Value>,
     rules: &[ConditionRule],
+    budget: &mut Budget,
 ) -> Vec<RuleCondition> {
     if rules.is_empty() {
         return Vec::new();
@@ -57,7 +64,7 @@ pub fn evaluate(
     let value = Value::from(object);
     rules
         .iter()
-        .filter_map(|rule| evaluate_one(object, &value, rule))
+        .filter_map(|rule| evaluate_one(object, &value, rule, budget))
         .collect()
 }
 
@@ -65,6 +72,7 @@ fn evaluate_one(
     object: &Map<String, serde_json::Value>,
     value: &Value,
     rule: &ConditionRule,
+    budget: &mut Budget,
 ) -> Option<RuleCondition> {
     if rule.condition.is_empty() {
         return None;
@@ -86,10 +94,10 @@ fn evaluate_one(
         reason,
         message,
     };
-    Some(match all_true(&expressions, value) {
+    Some(match all_true(&expressions, value, budget) {
         Err(error) => condition(false, REASON_EXPRESSION_ERROR, error),
         Ok(result) => {
-            let message = message(rule, message_expression, value, result);
+            let message = message(rule, message_expression, value, result, budget);
             condition(result, REASON_EVALUATED, message)
         }
     })
@@ -108,9 +116,9 @@ fn well_known(
 
 /// Whether all expressions are true. The first that is not ends it, so that later ones are neither
 /// read nor evaluated.
-fn all_true(expressions: &[&str], object: &Value) -> Result<bool, String> {
+fn all_true(expressions: &[&str], object: &Value, budget: &mut Budget) -> Result<bool, String> {
     for expression in expressions {
-        match run(expression, object, None)? {
+        match run(expression, object, None, budget)? {
             Value::Bool(true) => {}
             Value::Bool(false) => return Ok(false),
             other => return Err(format!("expected bool result, got {}", other.type_name())),
@@ -121,9 +129,15 @@ fn all_true(expressions: &[&str], object: &Value) -> Result<bool, String> {
 
 /// The message expression's text wins if there is one, then the fixed message. What goes wrong
 /// with the expression is the message, whatever else there is.
-fn message(rule: &ConditionRule, expression: &str, object: &Value, result: bool) -> String {
+fn message(
+    rule: &ConditionRule,
+    expression: &str,
+    object: &Value,
+    result: bool,
+    budget: &mut Budget,
+) -> String {
     if !expression.is_empty() {
-        match run(expression, object, Some(result)) {
+        match run(expression, object, Some(result), budget) {
             Err(error) => return error,
             Ok(Value::String(text)) if text.is_empty() => {}
             Ok(Value::String(text)) => return text.to_string(),
@@ -141,7 +155,15 @@ fn message(rule: &ConditionRule, expression: &str, object: &Value, result: bool)
 }
 
 /// Runs an expression over the object. An optional value counts as what is in it.
-fn run(expression: &str, object: &Value, result: Option<bool>) -> Result<Value, String> {
+fn run(
+    expression: &str,
+    object: &Value,
+    result: Option<bool>,
+    budget: &mut Budget,
+) -> Result<Value, String> {
+    budget
+        .spend(expression.len())
+        .map_err(|error| error.to_string())?;
     let mut types = BTreeMap::from([("object", VariableType::Dyn)]);
     let mut values = BTreeMap::from([("object", object.clone())]);
     if let Some(result) = result {
@@ -150,10 +172,44 @@ fn run(expression: &str, object: &Value, result: Option<bool>) -> Result<Value, 
     }
     let program = Program::compile(expression, &types).map_err(|error| error.to_string())?;
     match program
-        .evaluate(&values)
+        .evaluate(&values, budget)
         .map_err(|error| error.to_string())?
     {
-        Value::Optional(Some(inner)) => Ok(*inner),
+        Value::Optional(Some(inner)) => Ok(Value::clone(&inner)),
         other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_a_work_share_what_they_may_take() {
+        let rules: Vec<ConditionRule> = (0..30)
+            .map(|number| ConditionRule {
+                condition: format!("Busy{number}"),
+                kind: ConditionRuleType::Cel,
+                cel_expressions: vec![
+                    "[0,1,2,3,4,5,6,7,8,9].all(a, ".repeat(5) + "true" + &")".repeat(5),
+                ],
+                message: String::new(),
+                message_expression: String::new(),
+            })
+            .collect();
+        let mut budget = Budget::new(MAX_STEPS_OF_WORK);
+        let mut said = Vec::new();
+        for _object in 0..2 {
+            said.extend(evaluate(&Map::new(), &rules, &mut budget));
+        }
+        let evaluated = said.iter().filter(|c| c.reason == REASON_EVALUATED).count();
+        assert!((1..said.len()).contains(&evaluated), "{evaluated}");
+        assert!(said[..evaluated].iter().all(|c| c.status == "True"));
+        assert!(
+            said[evaluated..]
+                .iter()
+                .all(|c| c.reason == REASON_EXPRESSION_ERROR && c.message.contains("cost limit"))
+        );
+        assert_eq!(budget.left(), 0);
     }
 }

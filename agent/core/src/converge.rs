@@ -9,10 +9,10 @@ mod step;
 
 pub use step::{ApplyStep, Strategy, default_field_manager};
 
-use crate::applied_work::Owner;
+use crate::applied_work::{AppliedResource, Owner};
 use crate::deletion::{self, Target};
 use crate::outcome::{ApplyError, ManifestOutcome, ManifestResult};
-use crate::{manifest_config, order};
+use crate::{manifest_config, order, ownership};
 use serde_json::{Map, Value};
 use skein_schema::desired::DesiredWork;
 use skein_schema::kind::condition;
@@ -34,7 +34,8 @@ pub enum Next {
     /// Watch these objects until [`crate::readiness::gate_open`] holds, then call
     /// [`Convergence::opened`] for each; after a deadline [`Convergence::give_up`].
     Await(Vec<Gate>),
-    /// Every manifest has its outcome.
+    /// Every manifest has its outcome; or, if objects are recorded before they are applied,
+    /// [`Convergence::unrecorded`] says what has to be recorded before this goes on.
     Done,
 }
 
@@ -49,6 +50,18 @@ pub struct Lookup {
     pub version: String,
     /// Kind.
     pub kind: String,
+}
+
+impl Lookup {
+    /// Group and version as discovery wants them.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
 }
 
 /// What discovery knows of a kind.
@@ -80,6 +93,8 @@ pub struct Convergence {
     wave: usize,
     opened: BTreeSet<usize>,
     impatient: bool,
+    /// What the work's record says, if nothing may be applied that it does not know.
+    recorded: Option<Vec<AppliedResource>>,
 }
 
 #[derive(Debug, Clone)]
@@ -147,7 +162,37 @@ impl Convergence {
             wave: 0,
             opened: BTreeSet::new(),
             impatient: false,
+            recorded: None,
         }
+    }
+
+    /// From now on applies no object that the work's record does not know and that the work is to
+    /// own. `recorded` is what the record says; call it again when more was recorded.
+    pub fn record_first(&mut self, recorded: Vec<AppliedResource>) {
+        self.recorded = Some(recorded);
+    }
+
+    /// What is to be recorded before this can go on: what is recorded, and all objects to come
+    /// whose kinds are known by now.
+    #[must_use]
+    pub fn unrecorded(&self) -> Option<Vec<AppliedResource>> {
+        let recorded = self.recorded.as_ref()?;
+        let next = self.items.iter().filter(|item| self.is_to_be_owned(item));
+        ownership::intend(recorded, next.map(|item| &item.resource))
+    }
+
+    /// The kinds of all manifests that are not looked up yet. To look them up before their turn is
+    /// to know more of what is to be recorded; a kind that is not known yet is asked for again when
+    /// its turn has come.
+    #[must_use]
+    pub fn lookups(&self) -> Vec<Lookup> {
+        let open = |(_, item): &(usize, &Item)| item.result.is_none() && !item.resolved;
+        self.items
+            .iter()
+            .enumerate()
+            .filter(open)
+            .map(|(index, item)| item.lookup(index))
+            .collect()
     }
 
     /// What is to be done now. Asking twice gives the same answer.
@@ -168,6 +213,9 @@ impl Convergence {
                 .collect();
             if !lookups.is_empty() {
                 return Next::Resolve(lookups);
+            }
+            if self.must_record(wave) {
+                return Next::Done;
             }
             let steps: Vec<ApplyStep> = open().map(|index| self.step(index)).collect();
             if !steps.is_empty() {
@@ -271,6 +319,24 @@ impl Convergence {
             })
         };
         self.items.iter().filter_map(outcome).collect()
+    }
+
+    fn must_record(&self, wave: &[usize]) -> bool {
+        let Some(recorded) = &self.recorded else {
+            return false;
+        };
+        let next = wave.iter().map(|index| &self.items[*index]);
+        let next = next.filter(|item| self.is_to_be_owned(item));
+        ownership::intend(recorded, next.map(|item| &item.resource)).is_some()
+    }
+
+    /// Whether the manifest is still to be written, and the work then owns the object.
+    fn is_to_be_owned(&self, item: &Item) -> bool {
+        item.resolved && item.owned && item.result.is_none() && {
+            let config = manifest_config::find(&item.resource, &self.work.spec.manifest_configs);
+            let strategy = config.and_then(|config| config.update_strategy);
+            step::writes(&self.work.name, strategy.as_ref())
+        }
     }
 
     fn gates(&self, wave: &[usize]) -> Vec<Gate> {

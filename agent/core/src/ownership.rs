@@ -47,6 +47,24 @@ pub enum Release {
     Forget,
 }
 
+/// What the record is to say before objects are applied: what it says now and, without a uid, the
+/// objects that it does not know. An agent that dies between applying and recording would leave
+/// objects behind that nobody knows of once their manifests are dropped. `None` if the record
+/// knows all of them.
+#[must_use]
+pub fn intend<'a>(
+    recorded: &[AppliedResource],
+    next: impl Iterator<Item = &'a ManifestResourceMeta>,
+) -> Option<Vec<AppliedResource>> {
+    let mut intended = recorded.to_vec();
+    for resource in next {
+        if !intended.iter().any(|known| known.is(resource)) {
+            intended.push(applied(resource, ""));
+        }
+    }
+    (intended.len() > recorded.len()).then_some(intended)
+}
+
 /// Compares what was owned with what was applied.
 ///
 /// A manifest that failed keeps what was recorded of its object. As long as the object of any
@@ -121,7 +139,8 @@ pub fn removal(option: Option<&DeleteOption>, owned: &[AppliedResource]) -> Vec<
 
 /// How to let go of an object, as it is now on the cluster. An object that another work owns as
 /// well is only disowned, whatever the delete option says; one with another uid was made by
-/// somebody else and is left alone (OCM).
+/// somebody else and is left alone (OCM). One that was recorded before it was applied has no uid in
+/// the record; then the owner reference alone says that it is ours.
 #[must_use]
 pub fn release(obsolete: &Obsolete, live: Option<&Map<String, Value>>, owner: &Owner) -> Release {
     let Some(live) = live else {
@@ -142,14 +161,16 @@ pub fn release(obsolete: &Obsolete, live: Option<&Map<String, Value>>, owner: &O
             patch: owners_patch(live, &others),
         };
     }
-    if metadata(live, "uid") != Some(&obsolete.resource.uid) {
-        return Release::Forget;
-    }
+    let recorded = obsolete.resource.uid.as_str();
+    let uid = match metadata(live, "uid") {
+        Some(uid) if recorded.is_empty() || uid == recorded => uid,
+        _ => return Release::Forget,
+    };
     if metadata(live, "deletionTimestamp").is_some() {
         return Release::Pending;
     }
     Release::Delete {
-        uid: obsolete.resource.uid.clone(),
+        uid: uid.to_owned(),
     }
 }
 

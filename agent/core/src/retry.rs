@@ -32,6 +32,38 @@ pub const DRIFT: Backoff = Backoff {
     spread: 0.25,
 };
 
+/// Drifts further apart than this have nothing to do with each other. It is more than twice the
+/// longest delay after drift: whoever writes against us answers our write, and we theirs only after
+/// that delay, so that a shorter time would take a fight for calm as soon as the delays are long.
+pub const CALM: Duration = Duration::from_secs(600);
+
+/// What is to be done about a drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Healing {
+    /// Drifts that came one soon after the other, this one included.
+    pub drifts: u32,
+    /// How long to wait before the object is written again.
+    pub delay: Duration,
+}
+
+/// The answer to a drift. `drifts` came one soon after the other before it, and the last of them
+/// was seen so long ago. The first is healed at once; who fights over an object calms down.
+#[must_use]
+pub fn heal(drifts: u32, since_last: Option<Duration>, chance: f64) -> Healing {
+    let in_a_row = match since_last {
+        Some(since) if since <= CALM => drifts,
+        _ => 0,
+    };
+    let delay = match in_a_row.checked_sub(1) {
+        Some(repetition) => DRIFT.delay(repetition, chance),
+        None => Duration::ZERO,
+    };
+    Healing {
+        drifts: in_a_row.saturating_add(1),
+        delay,
+    }
+}
+
 impl Backoff {
     /// Delay before repetition number `attempt`, counted from 0. `chance` is in `[0, 1)`; the
     /// delay is never longer than the cap.
@@ -59,6 +91,34 @@ mod tests {
             .collect();
         assert_eq!(delays[..5], [500, 1000, 2000, 4000, 8000]);
         assert_eq!(delays[9], 120_000);
+    }
+
+    #[test]
+    fn a_fight_calms_down_and_stays_calm() {
+        assert!(CALM > 2 * DRIFT.cap);
+        let (mut drifts, mut since) = (0, None);
+        let mut delays = Vec::new();
+        for _ in 0..20 {
+            let healing = heal(drifts, since, 0.0);
+            delays.push(healing.delay.as_secs());
+            drifts = healing.drifts;
+            // The other writer needs a while, too, to see what we wrote.
+            since = Some(healing.delay + DRIFT.cap);
+        }
+        assert_eq!(delays[..9], [0, 1, 2, 4, 8, 16, 32, 64, 128]);
+        assert_eq!(delays[9..], [240; 11]);
+    }
+
+    #[test]
+    fn a_drift_after_calm_is_healed_at_once() {
+        let after = |since: u64| heal(9, Some(Duration::from_secs(since)), 0.0);
+        assert_eq!(after(600).delay, DRIFT.cap);
+        let fresh = Healing {
+            drifts: 1,
+            delay: Duration::ZERO,
+        };
+        assert_eq!(after(601), fresh);
+        assert_eq!(heal(9, None, 0.0), fresh);
     }
 
     proptest! {

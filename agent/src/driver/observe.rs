@@ -1,17 +1,12 @@
 //! What the watches show.
 
-use std::time::Duration;
-
-use skein_agent_core::retry;
+use skein_agent_core::retry::{self, Healing};
 use skein_schema::name::ObjectName;
 use tokio::time::Instant;
 
 use super::Driver;
 use crate::environment::fraction;
 use crate::watch::WatchEvent;
-
-/// Drifts further apart than this have nothing to do with each other.
-const CALM: Duration = Duration::from_secs(60);
 
 impl Driver {
     pub(super) fn watched(&mut self, event: WatchEvent) {
@@ -60,17 +55,10 @@ impl Driver {
             return;
         };
         let now = Instant::now();
-        if run
-            .last_drift
-            .is_none_or(|last| now.duration_since(last) > CALM)
-        {
-            run.drifts = 0;
-        }
-        // The first drift is healed at once; two works that fight over an object calm down.
+        let since_last = run.last_drift.map(|last| now.duration_since(last));
         let chance = fraction(&*self.parts.environment);
-        let delay = run.drifts.checked_sub(1);
-        let delay = delay.map_or(Duration::ZERO, |n| retry::DRIFT.delay(n, chance));
-        run.drifts = run.drifts.saturating_add(1);
+        let Healing { drifts, delay } = retry::heal(run.drifts, since_last, chance);
+        run.drifts = drifts;
         run.last_drift = Some(now);
         self.parts.metrics.drifts.inc();
         tracing::info!(work = %name, ?delay, "an object of a work is not as it should be");

@@ -10,7 +10,6 @@ use skein_agent_core::applied_work::{self, Eviction};
 use skein_schema::kind::manifest_work::ManifestWorkSpec;
 use skein_schema::name::ObjectName;
 
-use super::owner::MANAGER;
 use super::{ReconcileError, Reconciler, Removal};
 use crate::cluster::ResolveError;
 
@@ -45,13 +44,8 @@ impl Reconciler {
                 Eviction::Wait(_) => {}
                 Eviction::Begin => {
                     tracing::warn!(%work, "the hub does not know a work that is on this cluster; it goes after a grace period");
-                    let name = applied_work::name(&self.hub_id, &work);
                     let owned = applied_work::owned(&record);
-                    let status = applied_work::status(&name, &owned, Some(now));
-                    self.cluster
-                        .apply_status(&resource, &name, &status, MANAGER)
-                        .await
-                        .map_err(|source| ReconcileError::Ownership { work, source })?;
+                    self.record(&work, &owned, Some(now)).await?;
                 }
                 Eviction::Evict => {
                     let removal = self.remove(&work, &ManifestWorkSpec::default()).await?;

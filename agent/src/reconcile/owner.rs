@@ -1,6 +1,8 @@
 //! The `AppliedManifestWork` of a work: written before anything is applied, deleted last.
 
+use jiff::Timestamp;
 use kube::core::ApiResource;
+use serde_json::Value;
 use skein_agent_core::applied_work::{self, AppliedResource, Owner};
 use skein_schema::name::ObjectName;
 
@@ -10,12 +12,30 @@ use crate::cluster::{ApiError, Cluster, ResolveError};
 /// Field manager of what the agent writes for itself.
 pub(super) const MANAGER: &str = "skein-agent";
 
+/// What the record of a work says.
+pub(super) struct Record {
+    /// The record as the owner of objects.
+    pub(super) owner: Owner,
+    /// What the work owns.
+    pub(super) owned: Vec<AppliedResource>,
+    /// When the grace period of a work that the hub does not know began.
+    pub(super) eviction_start: Option<Timestamp>,
+}
+
+impl Record {
+    fn read(live: &Value) -> Option<Self> {
+        let live = live.as_object()?;
+        Some(Self {
+            owner: Owner::of(live)?,
+            owned: applied_work::owned(live),
+            eviction_start: applied_work::eviction_start(live),
+        })
+    }
+}
+
 impl Reconciler {
     /// Makes sure of the work's record: the owner to put into objects, and what it owns so far.
-    pub(super) async fn own(
-        &self,
-        work: &ObjectName,
-    ) -> Result<(Owner, Vec<AppliedResource>), ReconcileError> {
+    pub(super) async fn own(&self, work: &ObjectName) -> Result<Record, ReconcileError> {
         let resource = self.definition().await?;
         let name = applied_work::name(&self.hub_id, work);
         let object = applied_work::object(&self.hub_id, &self.agent_id, work);
@@ -24,23 +44,17 @@ impl Reconciler {
             .apply(&resource, None, &name, &object, MANAGER, true)
             .await
             .map_err(|source| self.failed(work, source))?;
-        let live = live
-            .as_object()
-            .ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
-        let owner = Owner::of(live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
-        let owned = applied_work::owned(live);
-        if applied_work::eviction_start(live).is_some() {
+        let record =
+            Record::read(&live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        if record.eviction_start.is_some() {
             // The hub knows the work again.
-            self.record(work, &owned).await?;
+            self.record(work, &record.owned, None).await?;
         }
-        Ok((owner, owned))
+        Ok(record)
     }
 
     /// The work's record, if there is one.
-    pub(super) async fn owned(
-        &self,
-        work: &ObjectName,
-    ) -> Result<Option<(Owner, Vec<AppliedResource>)>, ReconcileError> {
+    pub(super) async fn owned(&self, work: &ObjectName) -> Result<Option<Record>, ReconcileError> {
         let resource = match self.definition().await {
             Ok(resource) => resource,
             // Without the definition there can be no record.
@@ -54,22 +68,21 @@ impl Reconciler {
             .await
             .map_err(|source| self.failed(work, source))?;
         let Some(live) = live else { return Ok(None) };
-        let live = live
-            .as_object()
-            .ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
-        let owner = Owner::of(live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
-        Ok(Some((owner, applied_work::owned(live))))
+        let record =
+            Record::read(&live).ok_or_else(|| ReconcileError::Answer { work: work.clone() })?;
+        Ok(Some(record))
     }
 
-    /// Writes what the work owns.
+    /// Writes what the work owns, and since when it is to be evicted, if it is.
     pub(super) async fn record(
         &self,
         work: &ObjectName,
         owned: &[AppliedResource],
+        eviction_start: Option<Timestamp>,
     ) -> Result<(), ReconcileError> {
         let resource = self.definition().await?;
         let name = applied_work::name(&self.hub_id, work);
-        let status = applied_work::status(&name, owned, None);
+        let status = applied_work::status(&name, owned, eviction_start);
         self.cluster
             .apply_status(&resource, &name, &status, MANAGER)
             .await
@@ -124,9 +137,7 @@ impl Reconciler {
 /// When the API server refuses, e.g. because the agent may not write definitions.
 pub(crate) async fn ensure_definition(cluster: &Cluster) -> Result<(), ApiError> {
     let crd = applied_work::custom_resource_definition();
-    let name = crd
-        .pointer("/metadata/name")
-        .and_then(serde_json::Value::as_str);
+    let name = crd.pointer("/metadata/name").and_then(Value::as_str);
     let name = name
         .expect("the definition in this build has a name")
         .to_owned();

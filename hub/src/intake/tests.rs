@@ -82,6 +82,18 @@ fn each_wrong_body_has_its_code_and_path() {
             "",
         ),
         (
+            "delete",
+            br#"{"verb":"delete","deadlineSeconds":3,"dryrun":true,"key":{"kind":"ManagedCluster","name":"c1"}}"#,
+            Code::UnknownField,
+            "dryrun",
+        ),
+        (
+            "delete",
+            br#"{"verb":"delete","deadlineSeconds":3,"key":{"kind":"ManifestWork","namespace":"c1","name":"a"}}"#,
+            Code::UnknownField,
+            "key.namespace",
+        ),
+        (
             "deny",
             br#"{"verb":"accept","deadlineSeconds":3,"cluster":"c1"}"#,
             Code::InvalidArgument,

@@ -135,16 +135,10 @@ impl Manifest {
         }
     }
 
-    /// True if the object is a `v1` Secret whose payload is still readable.
+    /// True if the object is a `v1` Secret whose payload is still readable, or a List with one.
     #[must_use]
     pub fn has_open_secret(&self) -> bool {
-        self.inline().is_some_and(|object| {
-            text(object.get("apiVersion")) == "v1"
-                && text(object.get("kind")) == "Secret"
-                && ["data", "stringData"]
-                    .iter()
-                    .any(|key| object.get(*key).is_some_and(is_filled))
-        })
+        self.inline().is_some_and(is_open_secret)
     }
 
     /// The sealed payload, if the object is inline and has one that is well formed.
@@ -158,12 +152,59 @@ fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn is_filled(value: &Value) -> bool {
-    match value {
+/// The members of a Secret that hold its payload.
+pub(crate) const PAYLOAD: [&str; 2] = ["data", "stringData"];
+
+/// The annotation in which `kubectl apply` keeps a copy of the whole object, a Secret's payload
+/// included.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether `object` is a Secret whose payload everybody can read, or a List that holds one.
+#[must_use]
+pub fn is_open_secret(object: &Map<String, Value>) -> bool {
+    secrets(object)
+        .iter()
+        .any(|(_, secret)| has_payload(secret))
+}
+
+/// The `v1` Secrets that an object is or, being a List, holds, each with its path below the object.
+pub(crate) fn secrets(object: &Map<String, Value>) -> Vec<(String, &Map<String, Value>)> {
+    let mut found = Vec::new();
+    find_secrets(object, String::new(), &mut found);
+    found
+}
+
+fn find_secrets<'a>(
+    object: &'a Map<String, Value>,
+    path: String,
+    found: &mut Vec<(String, &'a Map<String, Value>)>,
+) {
+    let is = |key: &str, text: &str| object.get(key).and_then(Value::as_str) == Some(text);
+    if is("apiVersion", "v1") && is("kind", "Secret") {
+        found.push((path, object));
+        return;
+    }
+    let kind = object.get("kind").and_then(Value::as_str);
+    if !kind.is_some_and(|kind| kind.ends_with("List")) {
+        return;
+    }
+    let items = object.get("items").and_then(Value::as_array);
+    for (index, item) in items.into_iter().flatten().enumerate() {
+        if let Value::Object(item) = item {
+            find_secrets(item, format!("{path}.items[{index}]"), found);
+        }
+    }
+}
+
+pub(crate) fn has_payload(secret: &Map<String, Value>) -> bool {
+    let is_filled = |value: &Value| match value {
         Value::Null => false,
         Value::Object(map) => !map.is_empty(),
         _ => true,
-    }
+    };
+    PAYLOAD
+        .iter()
+        .any(|member| secret.get(*member).is_some_and(is_filled))
 }
 
 /// Counts the bytes written to it.

@@ -9,15 +9,19 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use skein_schema::command::{CommandMessage, CommandResult};
+use skein_schema::command::{CommandMessage, CommandResult, unknown_members};
 use skein_schema::decode::{StrictValue, Unknown, decode, parse_json};
 use skein_schema::desired::{DesiredHeader, DesiredMessage};
 use skein_schema::digest::Digest;
 use skein_schema::envelope::{Actor, Envelope, EventId};
 use skein_schema::join::{JoinAnswer, JoinRequest, JoinToken, RenewRequest};
+use skein_schema::json_path;
+use skein_schema::kind::label_selector::Selector;
+use skein_schema::kind::manifest::SEALED_KEY;
 use skein_schema::name::ClusterName;
 use skein_schema::query::{Answer, Query};
 use skein_schema::record::Record;
+use skein_schema::seal::{self, SecretKey};
 use skein_schema::status::{Heartbeat, StatusMessage};
 use skein_schema::subject;
 use skein_schema::sync::{SyncEnd, SyncPart, SyncRequest};
@@ -38,6 +42,9 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("sync", sync),
     ("join", join),
     ("subject", subject_grammar),
+    ("label_selector", label_selector),
+    ("json_path", json_path_template),
+    ("sealed", sealed),
 ];
 
 /// A resource as JSON: the way of command bodies.
@@ -113,6 +120,13 @@ pub(crate) fn desired(bytes: &[u8]) {
 /// A command and its answer.
 pub(crate) fn command(bytes: &[u8]) {
     round_trip_json::<CommandMessage>(bytes);
+    if let Ok(body) = serde_json::from_slice::<Value>(bytes) {
+        let _ = unknown_members(&body);
+        if let Ok(message) = serde_json::from_value::<CommandMessage>(body) {
+            let written = serde_json::to_value(&message).expect("a command is JSON");
+            assert_eq!(unknown_members(&written), [], "{written}");
+        }
+    }
     round_trip_json::<CommandResult>(bytes);
 }
 
@@ -162,6 +176,53 @@ pub(crate) fn subject_grammar(bytes: &[u8]) {
     let _ = subject::parse_query(&text);
     let _ = subject::parse_of_cluster(&text);
     let _ = subject::parse_join(&text);
+}
+
+/// The text form of a label selector.
+pub(crate) fn label_selector(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(selector) = Selector::parse(&text) else {
+        return;
+    };
+    let written = selector.to_label_selector();
+    let again = written.and_then(|written| Selector::new("selector", &written).ok());
+    let labels = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+        all.iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    for labels in [labels(&[]), labels(&[("env", "prod"), ("cores", "9")])] {
+        let matches = selector.matches(&labels);
+        if let Some(again) = &again {
+            assert_eq!(again.matches(&labels), matches, "{text:?} on {labels:?}");
+        }
+    }
+}
+
+/// A JSONPath template.
+pub(crate) fn json_path_template(bytes: &[u8]) {
+    let _ = json_path::parse(&String::from_utf8_lossy(bytes));
+}
+
+/// A Secret, sealed or to be sealed.
+pub(crate) fn sealed(bytes: &[u8]) {
+    let Ok(Value::Object(mut object)) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let key = SecretKey::from([7; 32]);
+    if let Ok(sealed) = seal::seal(&object, &key.public_key(), &[7; 32]) {
+        let open = seal::open(&sealed, &key).expect("what was sealed to a key opens with it");
+        for member in ["data", "stringData"] {
+            assert_eq!(open.contains_key(member), object.contains_key(member));
+        }
+    }
+    let _ = seal::open(&object, &key);
+    // A seal to another key is not looked into; this one is said to be ours.
+    if let Some(Value::Object(seal)) = object.get_mut(SEALED_KEY) {
+        let ours = seal::recipient_key_id(&key.public_key());
+        seal.insert("recipientKeyId".to_owned(), ours.into());
+        let _ = seal::open(&object, &key);
+    }
 }
 
 fn headers(text: &str) -> BTreeMap<&str, &str> {

@@ -1,7 +1,8 @@
 //! What the objects of a work say now.
 
 use super::{made_by_rule, make, prune, readiness, work_conditions};
-use crate::condition_rules;
+use crate::cel::Budget;
+use crate::condition_rules::{self, MAX_STEPS_OF_WORK};
 use crate::feedback::{self, FeedbackError, FeedbackOptions};
 use crate::manifest_config;
 use jiff::Timestamp;
@@ -64,6 +65,7 @@ pub fn after_observe(
     if condition::find(&status.conditions, CONDITION_APPLIED).is_none() {
         return status;
     }
+    let mut budget = Budget::new(MAX_STEPS_OF_WORK);
     let manifests = &mut status.resource_status.manifests;
     for entry in manifests.iter_mut() {
         let meta = &entry.resource_meta;
@@ -92,7 +94,16 @@ pub fn after_observe(
             }
             Some(Observation::Present(object)) => {
                 let config = manifest_config::find(meta, configs);
-                present(entry, object, config.as_ref(), generation, options, now);
+                let made = ruled_conditions(object, config.as_ref(), generation, now, &mut budget);
+                present(
+                    entry,
+                    object,
+                    config.as_ref(),
+                    made,
+                    generation,
+                    options,
+                    now,
+                );
             }
         }
     }
@@ -129,18 +140,18 @@ fn unread(
     readiness::forget(&mut entry.conditions, &[]);
 }
 
-fn present(
-    entry: &mut ManifestCondition,
+/// The conditions that the rules make. The last rule of a type wins, before anything is written: one
+/// write per type and pass.
+fn ruled_conditions(
     object: &Map<String, Value>,
     config: Option<&ManifestConfigOption>,
     generation: i64,
-    options: ObserveOptions,
     now: Timestamp,
-) {
+    budget: &mut Budget,
+) -> Vec<Condition> {
     let rules = config.map_or(&[][..], |config| &config.condition_rules);
-    // The last rule of a type wins, before anything is written: one write per type and pass.
     let mut made: Vec<Condition> = Vec::new();
-    for rule in condition_rules::evaluate(object, rules) {
+    for rule in condition_rules::evaluate(object, rules, budget) {
         let own = [CONDITION_APPLIED, CONDITION_STATUS_FEEDBACK_SYNCED];
         if !own.contains(&rule.condition.as_str()) {
             let message = bounded(&rule.message);
@@ -156,6 +167,18 @@ fn present(
             made.push(fresh);
         }
     }
+    made
+}
+
+fn present(
+    entry: &mut ManifestCondition,
+    object: &Map<String, Value>,
+    config: Option<&ManifestConfigOption>,
+    made: Vec<Condition>,
+    generation: i64,
+    options: ObserveOptions,
+    now: Timestamp,
+) {
     if condition::find(&made, CONDITION_AVAILABLE).is_none() {
         let (reason, message) = ("ResourceAvailable", "Resource is available");
         let available = make(CONDITION_AVAILABLE, "True", reason, message, None, now);

@@ -34,6 +34,22 @@ enum Type {
     Named(&'static str),
 }
 
+/// How deep a type may be nested to be told from others.
+const MAX_TYPE_DEPTH: usize = 50;
+
+impl Type {
+    /// How many types stand in each other. Keys of maps are never nested.
+    fn depth(&self) -> usize {
+        let mut depth = 0;
+        let mut inner = self;
+        while let Type::List(next) | Type::Map(_, next) | Type::Optional(next) = inner {
+            depth += 1;
+            inner = next;
+        }
+        depth
+    }
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,7 +106,18 @@ fn no_overload<T>(expr: &Expr, function: &str, types: &[&Type]) -> Result<T, Pro
 }
 
 impl Checker {
+    /// The type of an expression. One that is nested too deep counts as unknown, so that a short
+    /// text cannot make types that take long to copy and to compare.
     fn infer(&mut self, expr: &Expr) -> Result<Type, Problem> {
+        let found = self.infer_whole(expr)?;
+        Ok(if found.depth() > MAX_TYPE_DEPTH {
+            Type::Dyn
+        } else {
+            found
+        })
+    }
+
+    fn infer_whole(&mut self, expr: &Expr) -> Result<Type, Problem> {
         match &expr.kind {
             Kind::Literal(value) => Ok(of_literal(value)),
             Kind::Identifier(name) => self.variable(name, expr),
@@ -229,10 +256,19 @@ impl Checker {
         let mut keys = Vec::new();
         let mut values = Vec::new();
         for (optional, key, value) in members {
-            keys.push(self.infer(key)?);
+            keys.push(self.key(key)?);
             values.push(self.element(*optional, value)?);
         }
         Ok(Type::Map(Box::new(common(keys)), Box::new(common(values))))
+    }
+
+    /// Only these can be keys when the expression is evaluated. With lists and maps as keys a type
+    /// would double with each step of a chain.
+    fn key(&mut self, key: &Expr) -> Result<Type, Problem> {
+        match self.infer(key)? {
+            known @ (Type::Bool | Type::Int | Type::Uint | Type::String | Type::Dyn) => Ok(known),
+            other => problem(key, format!("unsupported key type: {other}")),
+        }
     }
 
     fn logical(&mut self, expr: &Expr, name: &str, parts: &[Expr]) -> Result<Type, Problem> {

@@ -1,27 +1,32 @@
 //! Evaluation.
 
 use super::ast::{Expr, Kind, Macro, Operator, OptionalMacro};
+use super::effort::{Budget, Effort, weight};
 use super::functions;
 use super::value::{Key, Value};
-use super::{EvaluateError, MAX_STEPS};
+use super::{EvaluateError, MAX_VALUE_DEPTH};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, EvaluateError>;
 
-pub(super) fn evaluate(root: &Expr, variables: &BTreeMap<&str, Value>) -> Result<Value> {
+pub(super) fn evaluate(
+    root: &Expr,
+    variables: &BTreeMap<&str, Value>,
+    budget: &mut Budget,
+) -> Result<Value> {
     let scope = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    Evaluator { scope, steps: 0 }.value(root)
+    let effort = Effort::new(budget);
+    Evaluator { scope, effort }.value(root)
 }
 
-struct Evaluator {
+struct Evaluator<'a> {
     /// Variables, the innermost last.
     scope: Vec<(String, Value)>,
-    steps: u64,
+    effort: Effort<'a>,
 }
 
 /// Names of types, which are values too.
@@ -44,21 +49,23 @@ pub(super) fn type_value(name: &str) -> Option<Value> {
         .map(|known| Value::Type(known))
 }
 
-impl Evaluator {
+impl Evaluator<'_> {
     fn spend(&mut self, steps: usize) -> Result<()> {
-        self.steps = self
-            .steps
-            .saturating_add(u64::try_from(steps).unwrap_or(u64::MAX));
-        if self.steps > MAX_STEPS {
-            Err(EvaluateError::Cost)
-        } else {
-            Ok(())
-        }
+        self.effort.spend(steps)
     }
 
     fn value(&mut self, expr: &Expr) -> Result<Value> {
         self.spend(1)?;
-        match &expr.kind {
+        let value = self.value_of(&expr.kind)?;
+        // Values are compared and dropped by recursion.
+        if value.depth() > MAX_VALUE_DEPTH {
+            return Err(EvaluateError::Cost);
+        }
+        Ok(value)
+    }
+
+    fn value_of(&mut self, kind: &Kind) -> Result<Value> {
+        match kind {
             Kind::Literal(value) => Ok(value.clone()),
             Kind::Identifier(name) => self.variable(name),
             Kind::Select {
@@ -67,7 +74,7 @@ impl Evaluator {
                 optional,
             } => {
                 let operand = self.value(operand)?;
-                let key = Key::String(field.as_str().into());
+                let key = self.field(field)?;
                 if *optional {
                     optional_member(&operand, &key)
                 } else {
@@ -76,7 +83,7 @@ impl Evaluator {
             }
             Kind::Has { operand, field } => {
                 let operand = self.value(operand)?;
-                has(&operand, &Key::String(field.as_str().into())).map(Value::Bool)
+                has(&operand, &self.field(field)?).map(Value::Bool)
             }
             Kind::Index {
                 operand,
@@ -85,6 +92,7 @@ impl Evaluator {
             } => {
                 let operand = self.value(operand)?;
                 let index = self.value(index)?;
+                self.spend(weight(&index))?;
                 if *optional {
                     optional_index(&operand, &index)
                 } else {
@@ -107,8 +115,7 @@ impl Evaluator {
             },
             Kind::Binary(operator, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                self.spend(effort(*operator, weight(&left), weight(&right)))?;
-                binary(*operator, &left, &right)
+                binary(*operator, &left, &right, &mut self.effort)
             }
             Kind::Not(operand) => match self.value(operand)? {
                 Value::Bool(value) => Ok(Value::Bool(!value)),
@@ -148,12 +155,18 @@ impl Evaluator {
         let Some(value) = value else {
             return Ok(Value::Optional(None));
         };
-        let result = self.with(variable, *value, |evaluator| evaluator.value(body))?;
+        let value = Value::clone(&value);
+        let result = self.with(variable, value, |evaluator| evaluator.value(body))?;
         match (kind, result) {
             (OptionalMacro::Map, result) => Ok(Value::some(result)),
             (OptionalMacro::FlatMap, result @ Value::Optional(_)) => Ok(result),
             (OptionalMacro::FlatMap, _) => Err(EvaluateError::NoSuchOverload),
         }
+    }
+
+    fn field(&mut self, name: &str) -> Result<Key> {
+        self.spend(name.len() / 10)?;
+        Ok(Key::String(name.into()))
     }
 
     fn variable(&self, name: &str) -> Result<Value> {
@@ -196,13 +209,24 @@ impl Evaluator {
         {
             let name = format!("{prefix}.{function}");
             let arguments = self.all(arguments)?;
-            return functions::call(&name, None, &arguments);
+            return self.function(&name, None, &arguments);
         }
         let target = target.map(|target| self.value(target)).transpose()?;
         let arguments = self.all(arguments)?;
-        let weights = arguments.iter().chain(&target).map(weight).sum();
-        self.spend(weights)?;
-        functions::call(function, target.as_ref(), &arguments)
+        self.function(function, target.as_ref(), &arguments)
+    }
+
+    /// Calls a function. What it looks at is paid for before, what it makes after.
+    fn function(
+        &mut self,
+        name: &str,
+        target: Option<&Value>,
+        arguments: &[Value],
+    ) -> Result<Value> {
+        self.spend(arguments.iter().chain(target).map(weight).sum())?;
+        let result = functions::call(name, target, arguments, &mut self.effort)?;
+        self.spend(weight(&result))?;
+        Ok(result)
     }
 
     fn all(&mut self, expressions: &[Expr]) -> Result<Vec<Value>> {
@@ -217,7 +241,9 @@ impl Evaluator {
         for (optional, item) in items {
             match (optional, self.value(item)?) {
                 (false, value) => list.push(value),
-                (true, Value::Optional(value)) => list.extend(value.map(|value| *value)),
+                (true, Value::Optional(value)) => {
+                    list.extend(value.map(|value| Value::clone(&value)));
+                }
                 (true, _) => return Err(EvaluateError::NoSuchOverload),
             }
         }
@@ -228,10 +254,11 @@ impl Evaluator {
         let mut map = BTreeMap::new();
         for (optional, key, value) in members {
             let key = self.value(key)?;
+            self.spend(weight(&key))?;
             let key = Key::of(&key).ok_or(EvaluateError::NoSuchOverload)?;
             let value = match (optional, self.value(value)?) {
                 (false, value) => value,
-                (true, Value::Optional(Some(value))) => *value,
+                (true, Value::Optional(Some(value))) => Value::clone(&value),
                 (true, Value::Optional(None)) => continue,
                 (true, _) => return Err(EvaluateError::NoSuchOverload),
             };
@@ -242,7 +269,7 @@ impl Evaluator {
                 )));
             }
         }
-        Ok(Value::Map(Arc::new(map)))
+        Ok(Value::map(map))
     }
 
     fn over(
@@ -323,17 +350,6 @@ impl Evaluator {
 
 const OVERFLOW: EvaluateError = EvaluateError::Arithmetic("integer overflow");
 
-/// How much of a value a function may have to look at.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() / 10,
-        Value::Bytes(bytes) => bytes.len() / 10,
-        Value::List(items) => items.len(),
-        Value::Map(map) => map.len(),
-        _ => 0,
-    }
-}
-
 fn member(operand: &Value, key: &Key) -> Result<Value> {
     match operand {
         Value::Map(map) => map
@@ -348,7 +364,7 @@ fn member(operand: &Value, key: &Key) -> Result<Value> {
 
 fn optional_member(operand: &Value, key: &Key) -> Result<Value> {
     match operand {
-        Value::Map(map) => Ok(Value::Optional(map.get(key).cloned().map(Box::new))),
+        Value::Map(map) => Ok(Value::optional(map.get(key).cloned())),
         Value::Optional(Some(inner)) => optional_member(inner, key),
         Value::Optional(None) => Ok(Value::Optional(None)),
         _ => Err(EvaluateError::NoSuchOverload),
@@ -397,23 +413,63 @@ fn optional_index(operand: &Value, index: &Value) -> Result<Value> {
     }
 }
 
-fn binary(operator: Operator, left: &Value, right: &Value) -> Result<Value> {
-    let order = || left.compare(right);
+fn binary(
+    operator: Operator,
+    left: &Value,
+    right: &Value,
+    effort: &mut Effort<'_>,
+) -> Result<Value> {
+    let mut ordered = |fits: fn(Ordering) -> bool| {
+        let order = left.compare(right, effort)?;
+        Ok(Value::Bool(fits(order)))
+    };
     match operator {
-        Operator::Equal => Ok(Value::Bool(left.equals(right))),
-        Operator::NotEqual => Ok(Value::Bool(!left.equals(right))),
-        Operator::Less => Ok(Value::Bool(order()? == Ordering::Less)),
-        Operator::LessEqual => Ok(Value::Bool(order()? != Ordering::Greater)),
-        Operator::Greater => Ok(Value::Bool(order()? == Ordering::Greater)),
-        Operator::GreaterEqual => Ok(Value::Bool(order()? != Ordering::Less)),
-        Operator::In => match right {
-            Value::List(items) => Ok(Value::Bool(items.iter().any(|item| item.equals(left)))),
-            Value::Map(map) => Ok(Value::Bool(
-                Key::of(left).is_some_and(|key| map.contains_key(&key)),
-            )),
-            _ => Err(EvaluateError::NoSuchOverload),
-        },
+        Operator::Less => ordered(Ordering::is_lt),
+        Operator::LessEqual => ordered(Ordering::is_le),
+        Operator::Greater => ordered(Ordering::is_gt),
+        Operator::GreaterEqual => ordered(Ordering::is_ge),
+        Operator::Equal => Ok(Value::Bool(left.equals(right, effort)?)),
+        Operator::NotEqual => Ok(Value::Bool(!left.equals(right, effort)?)),
+        Operator::In => contains(right, left, effort).map(Value::Bool),
+        Operator::Add => sum(left, right, effort),
         _ => arithmetic(operator, left, right),
+    }
+}
+
+fn contains(container: &Value, value: &Value, effort: &mut Effort<'_>) -> Result<bool> {
+    match container {
+        Value::List(items) => {
+            for item in items.iter() {
+                if item.equals(value, effort)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Value::Map(map) => {
+            effort.spend(weight(value))?;
+            Ok(Key::of(value).is_some_and(|key| map.contains_key(&key)))
+        }
+        _ => Err(EvaluateError::NoSuchOverload),
+    }
+}
+
+/// What `+` makes of texts and lists is paid for before it is made.
+fn sum(left: &Value, right: &Value, effort: &mut Effort<'_>) -> Result<Value> {
+    match (left, right) {
+        (Value::String(a), Value::String(b)) => {
+            effort.make_text(a.len() + b.len())?;
+            Ok(format!("{a}{b}").into())
+        }
+        (Value::Bytes(a), Value::Bytes(b)) => {
+            effort.make_text(a.len() + b.len())?;
+            Ok(Value::Bytes(a.iter().chain(b.iter()).copied().collect()))
+        }
+        (Value::List(a), Value::List(b)) => {
+            effort.spend(a.len() + b.len())?;
+            Ok(Value::list(a.iter().chain(b.iter()).cloned().collect()))
+        }
+        _ => arithmetic(Operator::Add, left, right),
     }
 }
 
@@ -452,22 +508,6 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value> 
         (Operator::Subtract, Value::Double(a), Value::Double(b)) => Ok(Value::Double(a - b)),
         (Operator::Multiply, Value::Double(a), Value::Double(b)) => Ok(Value::Double(a * b)),
         (Operator::Divide, Value::Double(a), Value::Double(b)) => Ok(Value::Double(a / b)),
-        (Operator::Add, Value::String(a), Value::String(b)) => Ok(format!("{a}{b}").into()),
-        (Operator::Add, Value::Bytes(a), Value::Bytes(b)) => {
-            Ok(Value::Bytes(a.iter().chain(b.iter()).copied().collect()))
-        }
-        (Operator::Add, Value::List(a), Value::List(b)) => {
-            Ok(Value::list(a.iter().chain(b.iter()).cloned().collect()))
-        }
         _ => functions::time::arithmetic(operator, left, right),
-    }
-}
-
-/// How many steps an operator takes on operands of these weights.
-fn effort(operator: Operator, left: usize, right: usize) -> usize {
-    if operator == Operator::Add {
-        left + right
-    } else {
-        left.min(right)
     }
 }

@@ -12,20 +12,17 @@ pub(super) mod url;
 mod versions;
 
 use super::EvaluateError;
+use super::effort::Effort;
 use super::value::Value;
 
 type Result<T> = std::result::Result<T, EvaluateError>;
 
-/// Longest text that a function makes, in bytes.
-const MAX_TEXT: usize = 1 << 20;
-
-/// One group of functions: nothing if it does not have one for these values.
+/// One group of functions: nothing if it does not have one for these values. They take no longer
+/// than their arguments are, and make nothing that is much larger.
 type Group = fn(&str, Option<&Value>, &[Value]) -> Option<Result<Value>>;
 
 const GROUPS: &[Group] = &[
     standard::call,
-    strings::call,
-    lists::call,
     time::call,
     optional::call,
     quantity::call,
@@ -36,7 +33,18 @@ const GROUPS: &[Group] = &[
 ];
 
 /// Calls a function. The name of one that belongs to a group has the group's before a dot.
-pub(super) fn call(name: &str, target: Option<&Value>, arguments: &[Value]) -> Result<Value> {
+pub(super) fn call(
+    name: &str,
+    target: Option<&Value>,
+    arguments: &[Value],
+    effort: &mut Effort<'_>,
+) -> Result<Value> {
+    if let Some(found) = strings::call(name, target, arguments, effort) {
+        return found;
+    }
+    if let Some(found) = lists::call(name, target, arguments, effort) {
+        return found;
+    }
     let found = GROUPS
         .iter()
         .find_map(|group| group(name, target, arguments));

@@ -11,7 +11,7 @@ fn run(text: &str) -> Result<String, String> {
     let values = BTreeMap::from([("object", Value::from(&object))]);
     let program = Program::compile(text, &types).map_err(|error| error.to_string())?;
     program
-        .evaluate(&values)
+        .evaluate(&values, &mut Budget::new(MAX_STEPS))
         .map(|value| show(&value))
         .map_err(|error| error.to_string())
 }
@@ -215,6 +215,74 @@ fn what_cannot_be_compiled() {
     }
 }
 
+/// Steps that an expression takes, and whether it gives a value.
+fn steps(text: &str) -> (u64, bool) {
+    let program = Program::compile(text, &BTreeMap::new()).unwrap();
+    let mut budget = Budget::new(MAX_STEPS);
+    let given = program.evaluate(&BTreeMap::new(), &mut budget).is_ok();
+    (MAX_STEPS - budget.left(), given)
+}
+
+#[test]
+fn what_is_made_and_looked_at_is_paid_for() {
+    // A text of 4,096 characters.
+    let long = "'aaaaaaaa'".to_owned() + &".replace('a', 'aaaaaaaa')".repeat(3);
+    let of_long = |then: &str| steps(&format!("[{long}].all(t, {then})"));
+    let (made, given) = of_long("true");
+    assert!(given && (256..2_000).contains(&made), "{made}");
+    for (then, least) in [
+        ("t.replace('a', 'bb') != ''", 512),
+        ("[t, t, t, t].join() != ''", 1_024),
+        ("t + t != ''", 512),
+        ("t.split('').size() > 0", 8_000),
+        ("[t, t, t, t].isSorted()", 1_200),
+        ("[t, t, t, t].min() == t", 1_600),
+        ("t.matches('b')", 5_000),
+        ("t.matches('a{500}b')", 8_000),
+        ("t.findAll('a', 100).size() > 0", 90_000),
+    ] {
+        let (taken, given) = of_long(then);
+        assert!(given, "{then}");
+        assert!(taken >= made + least, "{then}: {taken} after {made}");
+    }
+    let (once, _) = steps("['a'].all(t, t.matches('a+'))");
+    let (often, _) = steps("['a', 'a', 'a', 'a', 'a', 'a', 'a', 'a'].all(t, t.matches('a+'))");
+    assert!(
+        often < once + 200,
+        "an expression is compiled once: {once}, {often}"
+    );
+    assert_eq!(steps("5"), (1, true));
+    let patterns = "[1,2,3,4,5,6,7,8,9,10]";
+    let many = format!(
+        "{patterns}.all(a, {patterns}.all(b, {patterns}.all(c, !'x'.matches(string(a * 10000 + b * 100 + c)))))"
+    );
+    assert_eq!(steps(&many), (MAX_STEPS, false), "each pattern is compiled");
+}
+
+#[test]
+fn what_is_too_large_is_not_made() {
+    let long = "'aaaaaaaa'".to_owned() + &".replace('a', 'aaaaaaaa')".repeat(5);
+    for text in [
+        format!("[{long}].all(t, [t, t, t, t, t].join() != '')"),
+        format!("[{long}].all(t, t + t + t + t + t != '')"),
+        format!("[{long}].all(t, t.replace('a', 'aaaaa') != '')"),
+    ] {
+        let (taken, given) = steps(&text);
+        assert!(!given && taken < 300_000, "{text}: {taken}");
+    }
+    assert!(run("'a'.matches('(((a{100}){100}){100})')").is_err());
+}
+
+#[test]
+fn one_value_equals_itself_unless_it_is_no_number() {
+    assert_eq!(run("[[0.0 / 0.0]].all(a, a == a)").as_deref(), Ok("false"));
+    assert_eq!(run("[[0.5, 1.0]].all(a, a == a)").as_deref(), Ok("true"));
+    assert_eq!(
+        run("[{'k': [1]}, {'k': [1]}].all(a, a == {'k': [1]})").as_deref(),
+        Ok("true")
+    );
+}
+
 #[test]
 fn hostile_expressions_end() {
     let nested = |open: &str, close: &str, levels| {
@@ -262,6 +330,46 @@ fn hostile_expressions_end() {
         (
             "'aaaa'".to_owned() + &".replace('a', 'aaaaaaaaaaaaaaaa')".repeat(12),
             "cost limit exceeded",
+        ),
+        (
+            "[1]".to_owned() + &".map(a, {a: a})".repeat(30),
+            "unsupported key type: map(int, int)",
+        ),
+        (
+            "[1]".to_owned() + &".map(a, [a, a])".repeat(60) + ".all(a, a == a)",
+            "result",
+        ),
+        // Equal, but not one: each item is made by itself.
+        (
+            format!(
+                "[[1, 1]{}].all(x, x[0] == x[1])",
+                ".map(a, [a, a])".repeat(60)
+            ),
+            "cost limit exceeded",
+        ),
+        (
+            format!(
+                "[[1, 1]{}].all(x, x[0] in [x[1]])",
+                ".map(a, {'k': a, 'l': a})".repeat(60)
+            ),
+            "cost limit exceeded",
+        ),
+        (
+            format!(
+                "[[1, 1]{}].all(x, [x[1]].indexOf(x[0]) == 0)",
+                ".map(a, optional.of([a, a]))".repeat(60)
+            ),
+            "cost limit exceeded",
+        ),
+        // Deep in each other, and the type says nothing.
+        (
+            "[1]".to_owned()
+                + &format!(".map(a, {}dyn(a){})", "[".repeat(50), "]".repeat(50)).repeat(100),
+            "cost limit exceeded",
+        ),
+        (
+            "[1]".to_owned() + &format!(".map(a, {}a{})", "[".repeat(50), "]".repeat(50)).repeat(5),
+            "result",
         ),
     ] {
         let told = run(&text);

@@ -1,6 +1,7 @@
 //! Values of the language.
 
 use super::EvaluateError;
+use super::effort::{Effort, weight};
 use super::functions::{network::Cidr, quantity::Quantity, url::Url};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Ordering;
@@ -25,9 +26,9 @@ pub enum Value {
     /// Bytes.
     Bytes(Arc<[u8]>),
     /// A list.
-    List(Arc<Vec<Value>>),
+    List(Arc<Nested<Vec<Value>>>),
     /// A map.
-    Map(Arc<BTreeMap<Key, Value>>),
+    Map(Arc<Nested<BTreeMap<Key, Value>>>),
     /// A moment.
     Timestamp(Timestamp),
     /// A span of time.
@@ -35,7 +36,7 @@ pub enum Value {
     /// A type, by its name.
     Type(&'static str),
     /// A value that may be none.
-    Optional(Option<Box<Value>>),
+    Optional(Option<Arc<Nested<Value>>>),
     /// A Kubernetes quantity.
     Quantity(Quantity),
     /// An IP address.
@@ -48,6 +49,42 @@ pub enum Value {
     Semver(Arc<semver::Version>),
     /// A named format of Kubernetes.
     Format(&'static str),
+}
+
+/// What holds other values. It knows of itself what would take time to find out.
+#[derive(Debug, Clone)]
+pub struct Nested<T> {
+    inner: T,
+    /// How many values stand in each other, this one included.
+    depth: usize,
+    /// Everything in it equals itself: there is no NaN.
+    reflexive: bool,
+}
+
+impl<T> Nested<T> {
+    fn new(inner: T, (depth, reflexive): (usize, bool)) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            depth: depth + 1,
+            reflexive,
+        })
+    }
+}
+
+/// How deep the deepest of some values is, and whether each equals itself.
+fn nesting<'a>(values: impl Iterator<Item = &'a Value>) -> (usize, bool) {
+    values.fold((0, true), |(depth, reflexive), value| {
+        let (deep, equal) = value.nesting();
+        (depth.max(deep), reflexive && equal)
+    })
+}
+
+impl<T> std::ops::Deref for Nested<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
 }
 
 /// Key of a map. Whole numbers of both kinds are one key if they are equal.
@@ -94,7 +131,7 @@ impl From<&serde_json::Map<String, serde_json::Value>> for Value {
         let member = |(key, value): (&String, &serde_json::Value)| {
             (Key::String(key.as_str().into()), Self::from(value))
         };
-        Self::Map(Arc::new(map.iter().map(member).collect()))
+        Self::map(map.iter().map(member).collect())
     }
 }
 
@@ -128,6 +165,14 @@ impl Key {
         }
     }
 
+    /// How much of the key has to be looked at to find it.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::String(text) => text.len() / 10,
+            Self::Bool(_) | Self::Integer(_) => 0,
+        }
+    }
+
     pub(super) fn text(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
@@ -139,11 +184,38 @@ impl Key {
 
 impl Value {
     pub(super) fn list(items: Vec<Value>) -> Self {
-        Self::List(Arc::new(items))
+        let nesting = nesting(items.iter());
+        Self::List(Nested::new(items, nesting))
+    }
+
+    pub(super) fn map(members: BTreeMap<Key, Value>) -> Self {
+        let nesting = nesting(members.values());
+        Self::Map(Nested::new(members, nesting))
     }
 
     pub(super) fn some(value: Value) -> Self {
-        Self::Optional(Some(Box::new(value)))
+        let nesting = value.nesting();
+        Self::Optional(Some(Nested::new(value, nesting)))
+    }
+
+    /// An optional value: none, or the given one.
+    pub(super) fn optional(value: Option<Value>) -> Self {
+        value.map_or(Self::Optional(None), Self::some)
+    }
+
+    fn nesting(&self) -> (usize, bool) {
+        match self {
+            Self::Double(value) => (0, !value.is_nan()),
+            Self::List(items) => (items.depth, items.reflexive),
+            Self::Map(map) => (map.depth, map.reflexive),
+            Self::Optional(Some(value)) => (value.depth, value.reflexive),
+            _ => (0, true),
+        }
+    }
+
+    /// How many values stand in each other; 0 for one that holds no others.
+    pub(super) fn depth(&self) -> usize {
+        self.nesting().0
     }
 
     /// Name of the value's type, as `type()` and messages have it.
@@ -191,40 +263,47 @@ impl Value {
     }
 
     /// Equality: numbers by value, other types only with their own.
-    pub(super) fn equals(&self, other: &Value) -> bool {
-        match (self, other) {
+    pub(super) fn equals(
+        &self,
+        other: &Value,
+        effort: &mut Effort<'_>,
+    ) -> Result<bool, EvaluateError> {
+        effort.spend(1)?;
+        Ok(match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::String(a), Self::String(b)) => a == b,
-            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::String(_), Self::String(_)) | (Self::Bytes(_), Self::Bytes(_)) => {
+                self.compare(other, effort)? == Ordering::Equal
+            }
             (Self::Timestamp(a), Self::Timestamp(b)) => a == b,
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Type(a), Self::Type(b)) => a == b,
             (Self::Quantity(a), Self::Quantity(b)) => a.cmp(b) == Ordering::Equal,
             (Self::Ip(a), Self::Ip(b)) => a == b,
             (Self::Cidr(a), Self::Cidr(b)) => a == b,
-            (Self::Url(a), Self::Url(b)) => a == b,
+            (Self::Url(a), Self::Url(b)) => {
+                effort.spend(a.text.len().min(b.text.len()) / 10)?;
+                a == b
+            }
             (Self::Semver(a), Self::Semver(b)) => a.cmp_precedence(b) == Ordering::Equal,
             (Self::Format(a), Self::Format(b)) => a == b,
-            (Self::Optional(a), Self::Optional(b)) => match (a, b) {
-                (None, None) => true,
-                (Some(a), Some(b)) => a.equals(b),
-                _ => false,
-            },
-            (Self::List(a), Self::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b))
+            (Self::Optional(None), Self::Optional(None)) => true,
+            (Self::Optional(Some(a)), Self::Optional(Some(b))) => {
+                same(a, b) || a.equals(b, effort)?
             }
-            (Self::Map(a), Self::Map(b)) => {
-                let same =
-                    |(key, value): (&Key, &Value)| b.get(key).is_some_and(|v| v.equals(value));
-                a.len() == b.len() && a.iter().all(same)
-            }
+            (Self::List(a), Self::List(b)) => same(a, b) || lists_equal(a, b, effort)?,
+            (Self::Map(a), Self::Map(b)) => same(a, b) || maps_equal(a, b, effort)?,
             _ => numbers(self, other) == Some(Ordering::Equal),
-        }
+        })
     }
 
     /// Order, where there is one between the two.
-    pub(super) fn compare(&self, other: &Value) -> Result<Ordering, EvaluateError> {
+    pub(super) fn compare(
+        &self,
+        other: &Value,
+        effort: &mut Effort<'_>,
+    ) -> Result<Ordering, EvaluateError> {
+        effort.spend(weight(self).min(weight(other)))?;
         match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => Ok(a.cmp(b)),
             (Self::String(a), Self::String(b)) => Ok(a.cmp(b)),
@@ -238,6 +317,42 @@ impl Value {
             },
         }
     }
+}
+
+/// Whether two values are one: then they are equal without being looked at, if anything in them
+/// equals itself.
+fn same<T>(a: &Arc<Nested<T>>, b: &Arc<Nested<T>>) -> bool {
+    a.reflexive && Arc::ptr_eq(a, b)
+}
+
+fn lists_equal(a: &[Value], b: &[Value], effort: &mut Effort<'_>) -> Result<bool, EvaluateError> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.iter().zip(b) {
+        if !a.equals(b, effort)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn maps_equal(
+    a: &BTreeMap<Key, Value>,
+    b: &BTreeMap<Key, Value>,
+    effort: &mut Effort<'_>,
+) -> Result<bool, EvaluateError> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (key, value) in a {
+        effort.spend(1 + key.weight())?;
+        match b.get(key) {
+            Some(other) if other.equals(value, effort)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 fn is_number(value: &Value) -> bool {

@@ -113,6 +113,14 @@ pub(super) fn build(
     }
 }
 
+/// Whether a manifest of this strategy is written at all.
+pub(super) fn writes(work: &ObjectName, strategy: Option<&UpdateStrategy>) -> bool {
+    match self::strategy(work, strategy) {
+        Strategy::ServerSideApply { .. } | Strategy::CreateOnly => true,
+        Strategy::ReadOnly | Strategy::Unsupported(_) => false,
+    }
+}
+
 fn strategy(work: &ObjectName, strategy: Option<&UpdateStrategy>) -> Strategy {
     let kind = strategy.map_or(UpdateStrategyType::Update, |strategy| strategy.kind);
     match kind {

@@ -312,3 +312,64 @@ fn an_orphan_has_no_owner_and_loses_an_old_one() {
         )
     );
 }
+
+#[test]
+fn nothing_is_applied_that_is_not_recorded() {
+    let manifests = [
+        object("v1", "Namespace", "shop"),
+        object("v1", "ConfigMap", "a"),
+        object("example.com/v1", "Widget", "w"),
+        object("v1", "Secret", "orphan"),
+    ];
+    let option = json!({
+        "propagationPolicy": "SelectivelyOrphan",
+        "selectivelyOrphans": {"orphaningRules": [
+            {"group": "", "resource": "secrets", "namespace": "shop", "name": "orphan"}]},
+    });
+    let inputs = manifests.iter().map(|m| Ok(map(m.clone()))).collect();
+    let mut convergence =
+        Convergence::new(&work(&manifests, json!([]), option), inputs, owner(), None);
+    convergence.record_first(Vec::new());
+    // Everything but widgets is known before.
+    let known = convergence.lookups().into_iter();
+    let known = known.filter(|lookup| lookup.kind != "Widget").collect();
+    resolve(&mut convergence, known);
+
+    assert_eq!(convergence.next(), Next::Done);
+    let names = |recorded: &[AppliedResource]| -> Vec<String> {
+        assert!(recorded.iter().all(|resource| resource.uid.is_empty()));
+        recorded
+            .iter()
+            .map(|resource| resource.name.clone())
+            .collect()
+    };
+    let intended = convergence.unrecorded().unwrap();
+    assert_eq!(names(&intended), ["shop", "a"]);
+    convergence.record_first(intended);
+    assert_eq!(
+        run(&mut convergence),
+        ["apply [0]", "await [0]", "apply [1, 3]"],
+        "the widget waits for its record"
+    );
+    let intended = convergence.unrecorded().unwrap();
+    assert_eq!(names(&intended), ["shop", "a", "w"]);
+    convergence.record_first(intended);
+    assert_eq!(run(&mut convergence), ["apply [2]"]);
+    assert_eq!(convergence.unrecorded(), None);
+    assert_eq!(convergence.outcomes().len(), 4);
+}
+
+#[test]
+fn what_is_only_looked_at_is_not_recorded() {
+    let manifests = [object("v1", "ConfigMap", "a")];
+    let configs = json!([{
+        "resourceIdentifier": {"group": "", "resource": "configmaps", "namespace": "shop", "name": "a"},
+        "updateStrategy": {"type": "ReadOnly"},
+    }]);
+    let inputs = manifests.iter().map(|m| Ok(map(m.clone()))).collect();
+    let work = work(&manifests, configs, Value::Null);
+    let mut convergence = Convergence::new(&work, inputs, owner(), None);
+    convergence.record_first(Vec::new());
+    assert_eq!(run(&mut convergence), ["apply [0]"]);
+    assert_eq!(convergence.unrecorded(), None);
+}

@@ -167,6 +167,38 @@ fn releasing() {
 }
 
 #[test]
+fn what_is_about_to_be_applied_is_recorded_without_uid() {
+    let metas: Vec<_> = ["a", "b", "b"]
+        .iter()
+        .map(|name| outcome(0, name, failed()).resource)
+        .collect();
+    let intended = intend(&[owned("a", "1")], metas.iter()).unwrap();
+    assert_eq!(intended, [owned("a", "1"), owned("b", "")]);
+    assert_eq!(intend(&intended, metas.iter()), None);
+
+    // An answer that was lost leaves the entry; one that came gives it its uid.
+    let lost = record(&intended, &[outcome(0, "b", failed())]);
+    assert!(lost.tracked.contains(&owned("b", "")));
+    let answered = record(&intended, &[outcome(0, "b", written("7"))]);
+    assert!(answered.tracked.contains(&owned("b", "7")));
+}
+
+#[test]
+fn what_was_recorded_without_uid_is_ours_by_its_owner_reference() {
+    let obsolete = Obsolete {
+        resource: owned("b", ""),
+        keep: false,
+    };
+    let release = |references: Value| {
+        let live = json!({"metadata": {"uid": "7", "ownerReferences": references}});
+        release(&obsolete, live.as_object(), &owner())
+    };
+    let delete = Release::Delete { uid: "7".into() };
+    assert_eq!(release(json!([{"uid": "o1"}])), delete);
+    assert_eq!(release(json!([{"uid": "s"}])), Release::Forget);
+}
+
+#[test]
 fn a_work_goes_backwards_and_leaves_orphans() {
     let option: DeleteOption = serde_json::from_value(json!({
         "propagationPolicy": "SelectivelyOrphan",

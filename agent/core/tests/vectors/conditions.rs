@@ -2,7 +2,8 @@
 
 use crate::{CHECKED, check, read, same};
 use serde_json::{Value, json};
-use skein_agent_core::condition_rules;
+use skein_agent_core::cel::Budget;
+use skein_agent_core::condition_rules::{self, MAX_STEPS_OF_WORK};
 use skein_schema::kind::manifest_work::ConditionRule;
 
 /// Unknown types of rules.
@@ -39,7 +40,8 @@ fn condition_rules() {
             .cloned()
             .unwrap_or_default();
         let clean = errors.iter().all(|class| class == "none");
-        let ours: Vec<Value> = condition_rules::evaluate(object, &rules)
+        let mut budget = Budget::new(MAX_STEPS_OF_WORK);
+        let ours: Vec<Value> = condition_rules::evaluate(object, &rules, &mut budget)
             .into_iter()
             .map(|c| json!({"type": c.condition, "status": c.status, "reason": c.reason, "message": c.message}))
             .collect();

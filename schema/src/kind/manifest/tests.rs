@@ -56,3 +56,25 @@ fn open_and_sealed_secrets_are_told_apart() {
     let other = manifest(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "v"}}));
     assert!(!other.has_open_secret());
 }
+
+#[test]
+fn open_secrets_are_found_in_lists_too() {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"k": "djE="}});
+    let list = |kind: &str, items: Value| {
+        manifest(
+            json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "l"}, "items": items}),
+        )
+    };
+    assert!(list("List", json!([{"kind": "Pod"}, secret])).has_open_secret());
+    assert!(list("SecretList", json!([secret])).has_open_secret());
+    let inner = json!({"kind": "List", "items": [secret]});
+    let nested = list("List", json!([inner]));
+    assert!(nested.has_open_secret());
+    let paths: Vec<_> = secrets(nested.inline().unwrap())
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(paths, [".items[0].items[0]"]);
+    assert!(!list("Basket", json!([secret])).has_open_secret());
+    assert!(!list("List", json!([{"apiVersion": "v1", "kind": "Secret"}])).has_open_secret());
+}

@@ -33,15 +33,15 @@ pub(super) fn call(
     arguments: &[Value],
 ) -> Option<Result<Value>> {
     match (name, target, arguments) {
-        ("format.named", None, [Value::String(name)]) => Some(Ok(Value::Optional(
-            named(name).map(|name| Box::new(Value::Format(name))),
-        ))),
+        ("format.named", None, [Value::String(name)]) => {
+            Some(Ok(Value::optional(named(name).map(Value::Format))))
+        }
         (_, None, []) => named(name.strip_prefix("format.")?).map(|name| Ok(Value::Format(name))),
         ("validate", Some(Value::Format(format)), [Value::String(text)]) => {
             let problem =
                 (!fits(format, text)).then(|| format!("{text:?} is not a valid {format}"));
-            let problems = problem.map(|text| Box::new(Value::list(vec![text.into()])));
-            Some(Ok(Value::Optional(problems)))
+            let problems = problem.map(|text| Value::list(vec![text.into()]));
+            Some(Ok(Value::optional(problems)))
         }
         _ => None,
     }

@@ -3,6 +3,7 @@
 use super::Result;
 use super::strings::found;
 use crate::cel::EvaluateError;
+use crate::cel::effort::Effort;
 use crate::cel::value::Value;
 use jiff::SignedDuration;
 use std::cmp::Ordering;
@@ -11,37 +12,57 @@ pub(super) fn call(
     name: &str,
     target: Option<&Value>,
     arguments: &[Value],
+    effort: &mut Effort<'_>,
 ) -> Option<Result<Value>> {
     let Some(Value::List(items)) = target else {
         return None;
     };
     Some(match (name, arguments) {
-        ("indexOf", [value]) => Ok(found(items.iter().position(|item| item.equals(value)))),
-        ("lastIndexOf", [value]) => Ok(found(items.iter().rposition(|item| item.equals(value)))),
-        ("isSorted", []) => sorted(items).map(Value::Bool),
-        ("min", []) => extreme(items, Ordering::Less, "min"),
-        ("max", []) => extreme(items, Ordering::Greater, "max"),
+        ("indexOf", [value]) => position(items.iter().enumerate(), value, effort),
+        ("lastIndexOf", [value]) => position(items.iter().enumerate().rev(), value, effort),
+        ("isSorted", []) => sorted(items, effort).map(Value::Bool),
+        ("min", []) => extreme(items, Ordering::Less, "min", effort),
+        ("max", []) => extreme(items, Ordering::Greater, "max", effort),
         ("sum", []) => sum(items),
         _ => return None,
     })
 }
 
-fn sorted(items: &[Value]) -> Result<bool> {
+/// Index of the first item that equals the value, in the order given.
+fn position<'a>(
+    items: impl Iterator<Item = (usize, &'a Value)>,
+    value: &Value,
+    effort: &mut Effort<'_>,
+) -> Result<Value> {
+    for (index, item) in items {
+        if item.equals(value, effort)? {
+            return Ok(found(Some(index)));
+        }
+    }
+    Ok(found(None))
+}
+
+fn sorted(items: &[Value], effort: &mut Effort<'_>) -> Result<bool> {
     for pair in items.windows(2) {
-        if pair[0].compare(&pair[1])? == Ordering::Greater {
+        if pair[0].compare(&pair[1], effort)? == Ordering::Greater {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn extreme(items: &[Value], wanted: Ordering, name: &str) -> Result<Value> {
+fn extreme(
+    items: &[Value],
+    wanted: Ordering,
+    name: &str,
+    effort: &mut Effort<'_>,
+) -> Result<Value> {
     let (first, rest) = items
         .split_first()
         .ok_or_else(|| EvaluateError::Conversion(format!("{name} called on empty list")))?;
     let mut best = first;
     for item in rest {
-        if item.compare(best)? == wanted {
+        if item.compare(best, effort)? == wanted {
             best = item;
         }
     }

@@ -13,16 +13,17 @@ pub(super) fn call(
         ("optional.none", None, []) => return Some(Ok(Value::Optional(None))),
         ("optional.of", None, [value]) => return Some(Ok(Value::some(value.clone()))),
         ("optional.ofNonZeroValue", None, [value]) => {
-            let value = (!value.is_zero()).then(|| Box::new(value.clone()));
-            return Some(Ok(Value::Optional(value)));
+            let value = (!value.is_zero()).then(|| value.clone());
+            return Some(Ok(Value::optional(value)));
         }
         (_, Some(Value::Optional(optional)), _) => optional,
         _ => return None,
     };
+    let inner: Option<&Value> = optional.as_ref().map(|inner| &***inner);
     Some(match (name, arguments) {
         ("hasValue", []) => Ok(Value::Bool(optional.is_some())),
-        ("value", []) => optional.as_deref().cloned().ok_or(EvaluateError::None),
-        ("orValue", [other]) => Ok(optional.as_deref().unwrap_or(other).clone()),
+        ("value", []) => inner.cloned().ok_or(EvaluateError::None),
+        ("orValue", [other]) => Ok(inner.unwrap_or(other).clone()),
         ("or", [other @ Value::Optional(_)]) => Ok(if optional.is_some() {
             Value::Optional(optional.clone())
         } else {

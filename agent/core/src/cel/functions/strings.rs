@@ -1,16 +1,18 @@
 //! Functions on texts. Positions count characters.
 
-use super::{MAX_TEXT, Result, int};
+use super::{Result, int};
 use crate::cel::EvaluateError;
+use crate::cel::effort::Effort;
 use crate::cel::value::Value;
 
 pub(super) fn call(
     name: &str,
     target: Option<&Value>,
     arguments: &[Value],
+    effort: &mut Effort<'_>,
 ) -> Option<Result<Value>> {
     if name == "join" {
-        return join(target?, arguments);
+        return join(target?, arguments, effort);
     }
     if name == "strings.quote" {
         let [Value::String(text)] = arguments else {
@@ -26,7 +28,7 @@ pub(super) fn call(
     };
     match arguments {
         [] => plain(name, text),
-        [Value::String(other), rest @ ..] => with_text(name, text, other, rest),
+        [Value::String(other), rest @ ..] => with_text(name, text, other, rest, effort),
         [Value::Int(start), rest @ ..] => with_number(name, text, *start, rest),
         _ => None,
     }
@@ -43,16 +45,25 @@ fn plain(name: &str, text: &str) -> Option<Result<Value>> {
     Some(Ok(result.into()))
 }
 
-fn with_text(name: &str, text: &str, other: &str, rest: &[Value]) -> Option<Result<Value>> {
+fn with_text(
+    name: &str,
+    text: &str,
+    other: &str,
+    rest: &[Value],
+    effort: &mut Effort<'_>,
+) -> Option<Result<Value>> {
     Some(match (name, rest) {
         ("contains", []) => Ok(Value::Bool(text.contains(other))),
         ("startsWith", []) => Ok(Value::Bool(text.starts_with(other))),
         ("endsWith", []) => Ok(Value::Bool(text.ends_with(other))),
-        ("matches", []) => expression(other).map(|regex| Value::Bool(regex.is_match(text))),
-        ("find", []) => expression(other)
-            .map(|regex| regex.find(text).map_or("", |found| found.as_str()).into()),
-        ("findAll", []) => find_all(text, other, i64::MAX),
-        ("findAll", [Value::Int(limit)]) => find_all(text, other, *limit),
+        ("matches", []) => effort
+            .expression(other, text.len())
+            .map(|found| Value::Bool(found.regex.is_match(text))),
+        ("find", []) => effort
+            .expression(other, text.len())
+            .map(|found| found.regex.find(text).map_or("", |m| m.as_str()).into()),
+        ("findAll", []) => find_all(text, other, i64::MAX, effort),
+        ("findAll", [Value::Int(limit)]) => find_all(text, other, *limit, effort),
         ("indexOf", []) => Ok(Value::Int(index_of(text, other, 0))),
         ("indexOf", [Value::Int(from)]) => {
             within(text, *from).map(|from| Value::Int(index_of(text, other, from)))
@@ -61,10 +72,12 @@ fn with_text(name: &str, text: &str, other: &str, rest: &[Value]) -> Option<Resu
         ("lastIndexOf", [Value::Int(from)]) => {
             within(text, *from).map(|from| Value::Int(last_index_of(text, other, from)))
         }
-        ("replace", [Value::String(with)]) => replace(text, other, with, -1),
-        ("replace", [Value::String(with), Value::Int(limit)]) => replace(text, other, with, *limit),
-        ("split", []) => Ok(split(text, other, -1)),
-        ("split", [Value::Int(limit)]) => Ok(split(text, other, *limit)),
+        ("replace", [Value::String(with)]) => replace(text, other, with, -1, effort),
+        ("replace", [Value::String(with), Value::Int(limit)]) => {
+            replace(text, other, with, *limit, effort)
+        }
+        ("split", []) => split(text, other, -1, effort),
+        ("split", [Value::Int(limit)]) => split(text, other, *limit, effort),
         _ => return None,
     })
 }
@@ -102,27 +115,20 @@ fn within(text: &str, position: i64) -> Result<usize> {
     at.ok_or(EvaluateError::OutOfBounds(position))
 }
 
-fn expression(pattern: &str) -> Result<regex::Regex> {
-    let built = regex::RegexBuilder::new(pattern)
-        .size_limit(1 << 20)
-        .build();
-    built.map_err(|error| EvaluateError::Conversion(format!("error parsing regexp: {error}")))
+/// How many, where a negative number means all.
+fn at_most(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-fn find_all(text: &str, pattern: &str, limit: i64) -> Result<Value> {
-    let regex = expression(pattern)?;
-    let limit = if limit < 0 {
-        usize::MAX
-    } else {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    };
-    Ok(Value::list(
-        regex
-            .find_iter(text)
-            .take(limit)
-            .map(|found| found.as_str().into())
-            .collect(),
-    ))
+fn find_all(text: &str, pattern: &str, limit: i64, effort: &mut Effort<'_>) -> Result<Value> {
+    let expression = effort.expression(pattern, text.len())?;
+    let mut all = Vec::new();
+    for found in expression.regex.find_iter(text).take(at_most(limit)) {
+        // Each search may look at all of the rest.
+        effort.spend(expression.steps(text.len() - found.end()))?;
+        all.push(found.as_str().into());
+    }
+    Ok(Value::list(all))
 }
 
 fn position(text: &str, byte: usize) -> i64 {
@@ -155,26 +161,25 @@ fn last_index_of(text: &str, other: &str, from: usize) -> i64 {
         .map_or(-1, |byte| position(text, byte))
 }
 
-fn replace(text: &str, old: &str, new: &str, limit: i64) -> Result<Value> {
-    let limit = if limit < 0 {
-        usize::MAX
-    } else {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    };
+fn replace(text: &str, old: &str, new: &str, limit: i64, effort: &mut Effort<'_>) -> Result<Value> {
+    let limit = at_most(limit);
     let matches = text.matches(old).count().min(limit);
-    if matches.saturating_mul(new.len()).saturating_add(text.len()) > MAX_TEXT {
-        return Err(EvaluateError::Cost);
-    }
+    effort.make_text(matches.saturating_mul(new.len()).saturating_add(text.len()))?;
     Ok(text.replacen(old, new, limit).into())
 }
 
-fn split(text: &str, separator: &str, limit: i64) -> Value {
-    let parts: Vec<Value> = match usize::try_from(limit) {
-        Ok(0) => Vec::new(),
-        Ok(limit) => parts(text, separator, limit),
-        Err(_) => parts(text, separator, usize::MAX),
+fn split(text: &str, separator: &str, limit: i64, effort: &mut Effort<'_>) -> Result<Value> {
+    let limit = at_most(limit);
+    // Texts that are as short as a character take more room than the text that they are part of.
+    let count = match separator {
+        "" => text.chars().count(),
+        separator => text.matches(separator).count() + 1,
     };
-    Value::list(parts)
+    effort.spend(count.min(limit))?;
+    Ok(Value::list(match limit {
+        0 => Vec::new(),
+        limit => parts(text, separator, limit),
+    }))
 }
 
 fn parts(text: &str, separator: &str, limit: usize) -> Vec<Value> {
@@ -194,7 +199,7 @@ fn parts(text: &str, separator: &str, limit: usize) -> Vec<Value> {
     parts
 }
 
-fn join(target: &Value, arguments: &[Value]) -> Option<Result<Value>> {
+fn join(target: &Value, arguments: &[Value], effort: &mut Effort<'_>) -> Option<Result<Value>> {
     let Value::List(items) = target else {
         return None;
     };
@@ -212,10 +217,11 @@ fn join(target: &Value, arguments: &[Value]) -> Option<Result<Value>> {
         Err(error) => return Some(Err(error)),
     };
     let length: usize = texts.iter().map(|text| text.len() + separator.len()).sum();
-    if length > MAX_TEXT {
-        return Some(Err(EvaluateError::Cost));
-    }
-    Some(Ok(texts.join(separator).into()))
+    Some(
+        effort
+            .make_text(length)
+            .map(|()| texts.join(separator).into()),
+    )
 }
 
 fn quote(text: &str) -> String {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
     /// As it was written.
-    pub(super) text: String,
+    pub(in crate::cel) text: String,
     scheme: String,
     host: String,
     path: String,
@@ -101,12 +101,12 @@ impl Url {
                     .push(value.into());
             }
         }
-        Value::Map(Arc::new(
+        Value::map(
             values
                 .into_iter()
                 .map(|(k, v)| (k, Value::list(v)))
                 .collect(),
-        ))
+        )
     }
 }
 

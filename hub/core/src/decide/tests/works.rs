@@ -97,10 +97,44 @@ fn an_open_secret_is_refused_and_one_sealed_to_another_key_too() {
             .contains("hunter2")
     );
 
+    let list = json!({
+        "apiVersion": "v1", "kind": "SecretList", "metadata": {"name": "l", "namespace": "default"},
+        "items": [{"apiVersion": "v1", "kind": "Secret", "stringData": {"password": "hunter2"}}],
+    });
+    let refusal = hub
+        .run(&apply(work_document("c1", "web", &[list])))
+        .unwrap_err();
+    assert_eq!(refusal.code, Code::NotSealed);
+    assert_eq!(refusal.causes[0].path, "spec.workload.manifests[0]");
+
     let key_id = |number: u8| Digest::of(&[number; 32]).to_string()[..16].to_owned();
     let sealed = |number| json!({"skein.dev/sealed": {"recipientKeyId": key_id(number), "ciphertext": "AAAA"}});
     assert_eq!(code(hub.run(&secret(sealed(2)))), Code::NotSealed);
     assert!(hub.run(&secret(sealed(1))).is_ok());
+}
+
+#[test]
+fn a_sealed_secret_with_a_copy_of_its_payload_is_refused() {
+    let mut hub = Scenario::new().with_cluster("c1", 1);
+    let copy = "kubectl.kubernetes.io/last-applied-configuration";
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "default", "annotations": {copy: "hunter2"}},
+        "skein.dev/sealed": {
+            "recipientKeyId": Digest::of(&[1; 32]).to_string()[..16].to_owned(), "ciphertext": "AAAA",
+        },
+    });
+    let refusal = hub
+        .run(&apply(work_document("c1", "web", &[secret])))
+        .unwrap_err();
+    assert_eq!(refusal.code, Code::InvalidField);
+    let cause = &refusal.causes[0];
+    assert_eq!(
+        cause.path,
+        format!("spec.workload.manifests[0].metadata.annotations[{copy}]")
+    );
+    assert!(cause.hint.is_some(), "{refusal:?}");
+    assert!(!serde_json::to_string(&refusal).unwrap().contains("hunter2"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::ManifestWork;
 use crate::code;
 use crate::decode::{FieldError, Problem, RULE, excerpt};
-use crate::kind::manifest::{CONTENT_KEY, ContentRef, Manifest, SEALED_KEY};
+use crate::kind::manifest::{CONTENT_KEY, ContentRef, LAST_APPLIED, Manifest, SEALED_KEY, secrets};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -112,6 +112,26 @@ fn check_object(path: &str, object: &Map<String, Value>, errors: &mut Vec<FieldE
     if errors.len() == before {
         errors.extend(check_sealed(path, object));
     }
+    errors.extend(check_copies(path, object));
+}
+
+/// A Secret that was read from a cluster may have its payload a second time, where sealing it does
+/// not reach.
+fn check_copies(path: &str, object: &Map<String, Value>) -> Vec<FieldError> {
+    let has_copy = |secret: &Map<String, Value>| {
+        let annotations = secret.get("metadata").and_then(|m| m.get("annotations"));
+        annotations.is_some_and(|annotations| annotations.get(LAST_APPLIED).is_some())
+    };
+    let copies = secrets(object).into_iter();
+    copies
+        .filter(|(_, secret)| has_copy(secret))
+        .map(|(below, _)| {
+            let path = format!("{path}{below}.metadata.annotations[{LAST_APPLIED}]");
+            let rule = "it repeats the payload of the Secret for everybody to read".to_owned();
+            FieldError::new(path, Problem::Forbidden { rule })
+                .with_hint("remove the annotation; kubectl apply left it in the object")
+        })
+        .collect()
 }
 
 /// Levels of objects and lists in a value; it was parsed, so there are 128 at most.

@@ -209,3 +209,36 @@ fn paths_are_read_when_they_are_written() {
         found[0]
     );
 }
+
+#[test]
+fn a_secret_is_not_there_a_second_time() {
+    let copy = "kubectl.kubernetes.io/last-applied-configuration";
+    let secret = |payload: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "s", "annotations": {copy: "{}"}},
+            payload: {"recipientKeyId": "k1", "ciphertext": "AAAA"},
+        })
+    };
+    let refused = |below: &str| {
+        format!(
+            "spec.workload.manifests[0]{below}.metadata.annotations[{copy}]: must not be set: it \
+             repeats the payload of the Secret for everybody to read (remove the annotation; \
+             kubectl apply left it in the object)"
+        )
+    };
+    for payload in ["data", "skein.dev/sealed", "type"] {
+        assert_eq!(
+            problems(with_manifest(secret(payload))),
+            [refused("")],
+            "{payload}"
+        );
+    }
+    let list = json!({
+        "apiVersion": "v1", "kind": "List", "metadata": {"name": "l"}, "items": [{}, secret("data")],
+    });
+    assert_eq!(problems(with_manifest(list)), [refused(".items[1]")]);
+    let mut map = secret("data");
+    map["kind"] = "ConfigMap".into();
+    assert_eq!(problems(with_manifest(map)), [""; 0]);
+}

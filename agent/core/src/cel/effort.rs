@@ -1,0 +1,153 @@
+//! What evaluating may cost. Everything that takes time or memory is paid for in steps, before it
+//! is done or right after a piece of bounded size.
+
+use super::value::Value;
+use super::{EvaluateError, MAX_STEPS};
+use regex::{Error, Regex, RegexBuilder};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, EvaluateError>;
+
+/// Longest text that an evaluation makes, in bytes.
+pub(super) const MAX_TEXT: usize = 1 << 20;
+/// Steps for compiling a regular expression, beside those for its length.
+const COMPILE: usize = 5_000;
+/// Sizes that a compiled regular expression may have, in bytes. The first that is enough says how
+/// many states a character of the text may have to be looked at with.
+const SIZES: [usize; 4] = [1 << 12, 1 << 14, 1 << 16, 1 << 18];
+/// Size of a compiled regular expression with which a byte of text costs a step.
+const SIZE_OF_STEP: usize = 1 << 14;
+/// How many compiled regular expressions an evaluation keeps.
+const KEPT: usize = 8;
+
+/// Steps that evaluations may take. Several that belong together share one, so that many rules
+/// cannot do what one may not.
+#[derive(Debug)]
+pub struct Budget {
+    left: u64,
+}
+
+impl Budget {
+    /// A budget of so many steps.
+    #[must_use]
+    pub fn new(steps: u64) -> Self {
+        Self { left: steps }
+    }
+
+    /// What is left.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Pays for something.
+    ///
+    /// # Errors
+    /// When it costs more than is left; then nothing is left.
+    pub fn spend(&mut self, steps: usize) -> Result<()> {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        let enough = steps <= self.left;
+        self.left = self.left.saturating_sub(steps);
+        if enough {
+            Ok(())
+        } else {
+            Err(EvaluateError::Cost)
+        }
+    }
+}
+
+/// What one evaluation has spent and made.
+pub(super) struct Effort<'a> {
+    /// The evaluation's own steps.
+    own: Budget,
+    /// Those it shares with others.
+    shared: &'a mut Budget,
+    expressions: BTreeMap<String, Arc<Expression>>,
+}
+
+/// A compiled regular expression.
+pub(super) struct Expression {
+    pub(super) regex: Regex,
+    size: usize,
+}
+
+impl Expression {
+    /// Steps that looking at so many bytes takes at worst: every state for each of them.
+    pub(super) fn steps(&self, bytes: usize) -> usize {
+        1 + bytes.saturating_mul(self.size) / SIZE_OF_STEP
+    }
+}
+
+impl<'a> Effort<'a> {
+    pub(super) fn new(shared: &'a mut Budget) -> Self {
+        Self {
+            own: Budget::new(MAX_STEPS),
+            shared,
+            expressions: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn spend(&mut self, steps: usize) -> Result<()> {
+        self.shared.spend(steps)?;
+        self.own.spend(steps)
+    }
+
+    /// Pays for a text that is to be made.
+    pub(super) fn make_text(&mut self, bytes: usize) -> Result<()> {
+        if bytes > MAX_TEXT {
+            return Err(EvaluateError::Cost);
+        }
+        self.spend(bytes / 16)
+    }
+
+    /// A regular expression that is about to look at so many bytes. Each is compiled once.
+    pub(super) fn expression(&mut self, pattern: &str, bytes: usize) -> Result<Arc<Expression>> {
+        let known = self.expressions.get(pattern).map(Arc::clone);
+        let expression = match known {
+            Some(known) => known,
+            None => self.compiled(pattern)?,
+        };
+        self.spend(expression.steps(bytes))?;
+        Ok(expression)
+    }
+
+    fn compiled(&mut self, pattern: &str) -> Result<Arc<Expression>> {
+        self.spend(COMPILE + pattern.len())?;
+        let compiled = Arc::new(compile(pattern)?);
+        if self.expressions.len() >= KEPT {
+            self.expressions.clear();
+        }
+        self.expressions
+            .insert(pattern.to_owned(), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+}
+
+fn compile(pattern: &str) -> Result<Expression> {
+    let refused =
+        |error: &Error| EvaluateError::Conversion(format!("error parsing regexp: {error}"));
+    for size in SIZES {
+        let built = RegexBuilder::new(pattern)
+            .size_limit(size)
+            .dfa_size_limit(1 << 20)
+            .build();
+        match built {
+            Ok(regex) => return Ok(Expression { regex, size }),
+            Err(Error::CompiledTooBig(_)) => {}
+            Err(error) => return Err(refused(&error)),
+        }
+    }
+    Err(refused(&Error::CompiledTooBig(SIZES[SIZES.len() - 1])))
+}
+
+/// How much of a value a function may have to look at.
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() / 10,
+        Value::Bytes(bytes) => bytes.len() / 10,
+        Value::List(items) => items.len(),
+        Value::Map(map) => map.len(),
+        _ => 0,
+    }
+}
