@@ -34,17 +34,6 @@ const BATCH: usize = 256;
 /// ledger before anybody's permission was asked.
 pub(crate) const EXCERPT: usize = 200;
 
-/// Every verb, as it stands in a command's body.
-const VERBS: &[&str] = &[
-    "apply",
-    "patch",
-    "delete",
-    "accept",
-    "deny",
-    "createToken",
-    "revokeToken",
-];
-
 /// What to do about a command that has more to it than this hub knows.
 const NEWER_SENDER: &str = "the sender may be newer than this hub: upgrade the hub first";
 
