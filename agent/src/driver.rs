@@ -260,11 +260,13 @@ impl Driver {
 
     fn write_journal(&mut self) -> Result<(), DriverError> {
         self.journal_at = None;
-        if std::mem::take(&mut self.desired_changed) {
-            self.parts.journal.write_desired(&self.parts.state)?;
-        }
+        // In this order: what was reported counts only beside a desired state of the same hub, so
+        // that a crash in between never leaves another hub's reports beside this one's state.
         if std::mem::take(&mut self.reported_changed) {
             self.parts.journal.write_reported(&self.parts.reported)?;
+        }
+        if std::mem::take(&mut self.desired_changed) {
+            self.parts.journal.write_desired(&self.parts.state)?;
         }
         Ok(())
     }

@@ -78,8 +78,7 @@ pub(super) async fn run(
     };
     match end {
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Revoked)) => {
-            tasks.all.shutdown().await;
-            journal.clear()?;
+            forget(tasks, &journal).await?;
             Ok(SessionEnd::Revoked)
         }
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Failed(error))) => Err(error.into()),
@@ -117,6 +116,14 @@ async fn farewell(mut tasks: SessionTasks) -> Result<(), AgentError> {
             Ok(())
         }
     }
+}
+
+/// Ends everything and clears the journal: it is about a hub that is no longer this cluster's.
+async fn forget(mut tasks: SessionTasks, journal: &Journal) -> Result<(), AgentError> {
+    tasks.all.shutdown().await;
+    // Left to itself, the loop would write its journal once more when nothing comes any more.
+    tasks.driver.shutdown().await;
+    Ok(journal.clear()?)
 }
 
 fn start(
