@@ -152,6 +152,10 @@ pub struct Driver {
     reported_changed: bool,
     sync_at: Instant,
     syncing: bool,
+    /// The revision that the last catch-up was asked after.
+    asked: u64,
+    /// Catch-ups in a row that brought nothing that could be taken in.
+    barren: u32,
     /// The newest revision that came too early.
     early: u64,
     sending: Option<(u64, Batch)>,
@@ -177,6 +181,8 @@ impl Driver {
             reported_changed: false,
             sync_at: Instant::now(),
             syncing: false,
+            asked: 0,
+            barren: 0,
             early: 0,
             sending: None,
             send_at: None,

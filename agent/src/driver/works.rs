@@ -14,8 +14,8 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Driver;
-use super::work_run::{WorkRun, is_denied};
+use super::work_run::{Attempt, WorkRun};
+use super::{Driver, Progress};
 use crate::environment::fraction;
 use crate::metrics::Metrics;
 use crate::outbox::About;
@@ -279,7 +279,8 @@ impl Driver {
     pub(super) fn evict(&mut self) {
         self.evict_at = Some(self.after(self.parts.times.evict));
         while self.evictions.try_join_next().is_some() {}
-        if !self.parts.progress.borrow().connected || !self.evictions.is_empty() {
+        let Progress { connected, current } = *self.parts.progress.borrow();
+        if !connected || !current || !self.evictions.is_empty() {
             return;
         }
         let known = self.parts.state.works().keys().cloned().collect();
