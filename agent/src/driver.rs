@@ -3,6 +3,7 @@
 //! Everything that changes the agent's mind passes through here, one thing after another; the jobs
 //! beside it only talk to the API server.
 
+mod clip;
 mod desired;
 mod observe;
 mod queue;
@@ -27,7 +28,7 @@ use crate::environment::{SharedEnvironment, jittered};
 use crate::inventory::Inventory;
 use crate::journal::{Journal, Reported};
 use crate::metrics::Metrics;
-use crate::outbox::Batch;
+use crate::outbox::{BATCH, Batch};
 use crate::reconcile::Reconciler;
 use crate::state_dir::StateDirError;
 use crate::uplink::{LinkEvent, Outgoing, Position};
@@ -159,6 +160,8 @@ pub struct Driver {
     /// The newest revision that came too early.
     early: u64,
     sending: Option<(u64, Batch)>,
+    /// Most entries in the next message: fewer after one was refused for good, to find out which.
+    most: usize,
     send_at: Option<Instant>,
     number: u64,
 }
@@ -185,6 +188,7 @@ impl Driver {
             barren: 0,
             early: 0,
             sending: None,
+            most: BATCH,
             send_at: None,
             number: 0,
             parts,

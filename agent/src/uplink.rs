@@ -40,6 +40,8 @@ pub enum LinkEvent {
     Stored(u64),
     /// The status with this number is not known to be stored.
     NotStored(u64),
+    /// The status with this number is refused, and would be however often it is sent.
+    Rejected(u64),
 }
 
 /// What the driver wants sent.

@@ -15,5 +15,9 @@ mod membership;
 mod offline;
 #[path = "agent/ownership.rs"]
 mod ownership;
+#[path = "agent/refusal.rs"]
+mod refusal;
+#[path = "agent/reports.rs"]
+mod reports;
 #[path = "agent/scene.rs"]
 mod scene;

@@ -36,6 +36,7 @@ impl Driver {
             }
             LinkEvent::Stored(number) => self.stored(number),
             LinkEvent::NotStored(number) => self.not_stored(number),
+            LinkEvent::Rejected(number) => self.rejected(number),
         }
     }
 

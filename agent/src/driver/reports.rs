@@ -10,11 +10,11 @@ use skein_schema::kind::condition;
 use skein_schema::kind::managed_cluster::CONDITION_JOINED;
 use skein_schema::status::{ClusterReport, StatusMessage, StatusUpdate};
 
-use super::Driver;
-use super::work_run::Seen;
+use super::work_run::{Seen, WorkRun};
+use super::{Driver, clip};
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
-use crate::outbox::{About, Batch};
+use crate::outbox::{About, BATCH, Batch};
 use crate::uplink::Outgoing;
 
 impl Driver {
@@ -115,9 +115,10 @@ impl Driver {
         {
             return;
         }
-        let Some(batch) = self.parts.reported.outbox.next_batch() else {
+        let Some(batch) = self.parts.reported.outbox.next_batch(self.most) else {
             return;
         };
+        let (batch, updates) = self.fill(batch);
         self.number += 1;
         let traceparent = batch
             .entries
@@ -133,7 +134,7 @@ impl Driver {
             rev: self.parts.state.rev(),
             time: self.parts.environment.now(),
             traceparent,
-            updates: self.updates(&batch),
+            updates,
         };
         let body = serde_json::to_vec(&message)
             .expect("a status is JSON")
@@ -150,13 +151,26 @@ impl Driver {
         }
     }
 
-    fn updates(&self, batch: &Batch) -> Vec<StatusUpdate> {
-        let works: &BTreeMap<_, _> = &self.parts.reported.works;
-        batch
-            .entries
-            .iter()
-            .filter_map(|entry| match &entry.about {
-                About::Cluster(report) => Some(StatusUpdate::Cluster(report.clone())),
+    /// The first entries of a batch, as many as one message can hold, and what they say.
+    fn fill(&self, mut batch: Batch) -> (Batch, Vec<StatusUpdate>) {
+        let (mut updates, mut bytes, mut taken) = (Vec::new(), 0, 0);
+        for entry in &batch.entries {
+            let update = self.update(&entry.about);
+            bytes += update.as_ref().map_or(0, clip::size);
+            if bytes > clip::MESSAGE && taken > 0 {
+                break;
+            }
+            taken += 1;
+            updates.extend(update);
+        }
+        batch.entries.truncate(taken);
+        (batch, updates)
+    }
+
+    fn update(&self, about: &About) -> Option<StatusUpdate> {
+        match about {
+            About::Cluster(report) => Some(StatusUpdate::Cluster(report.clone())),
+            About::Work(name) => {
                 // Forgotten since: there is nothing to tell.
                 About::Work(name) => Some(StatusUpdate::Work(Box::new(works.get(name)?.clone()))),
                 About::Removed { name, uid } => Some(StatusUpdate::WorkRemoved {
@@ -172,10 +186,34 @@ impl Driver {
             return;
         };
         Metrics::count(&self.parts.metrics.status_messages, "stored");
-        self.parts.reported.outbox.stored(&batch);
+        self.most = BATCH;
+        self.done_with(&batch);
+    }
+
+    fn done_with(&mut self, batch: &Batch) {
+        self.parts.reported.outbox.done(batch);
         self.reported_changed = true;
         self.journal_soon();
         self.show_outbox();
+    }
+
+    /// The bus will never take the message. Reports behind it must not wait for ever: ever fewer
+    /// are sent at once until the culprit stands alone, and that one is left out.
+    pub(super) fn rejected(&mut self, number: u64) {
+        let Some((_, batch)) = self.sending.take_if(|(sending, _)| *sending == number) else {
+            return;
+        };
+        Metrics::count(&self.parts.metrics.status_messages, "refused");
+        if let [entry] = batch.entries.as_slice() {
+            tracing::error!(
+                about = %entry.about, traceparent = entry.traceparent.as_deref(),
+                "the bus refuses a report for good; it is left out until there is news"
+            );
+            self.most = BATCH;
+            self.done_with(&batch);
+        } else {
+            self.most = (batch.entries.len() / 2).max(1);
+        }
     }
 
     pub(super) fn not_stored(&mut self, number: u64) {
