@@ -7,6 +7,8 @@
 mod apply;
 #[path = "agent/belief.rs"]
 mod belief;
+#[path = "agent/executor.rs"]
+mod executor;
 #[path = "agent/hub.rs"]
 mod hub;
 #[path = "agent/membership.rs"]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use skein_agent_core::aggregate::{Observation, ObserveOptions};
+use skein_agent_core::outcome::ManifestResult;
 use skein_agent_core::report::{self, Reporting};
 use skein_nats::Headers;
 use skein_schema::kind::condition;
 use skein_schema::kind::managed_cluster::CONDITION_JOINED;
+use skein_schema::kind::manifest_work::{CONDITION_STATUS_FEEDBACK_SYNCED, ManifestWorkStatus};
 use skein_schema::status::{ClusterReport, StatusMessage, StatusUpdate};
 
 use super::work_run::{Seen, WorkRun};
@@ -38,21 +40,18 @@ impl Driver {
                 .works
                 .get(&name)
                 .filter(|report| report.uid == work.uid);
-            let seen = run.seen().filter_map(|(index, seen)| {
-                let observation = match seen {
-                    Seen::Present(live) => Observation::Present(live),
-                    Seen::Missing => Observation::Missing,
-                };
-                Some((i32::try_from(index).ok()?, observation))
-            });
-            let status = report::status(&Reporting {
+            let withheld = withheld(run);
+            let mut seen = seen(run);
+            seen.extend(withheld.clone());
+            let mut status = report::status(&Reporting {
                 work,
                 outcomes: &run.outcomes,
-                seen: &seen.collect(),
+                seen: &seen,
                 previous: previous.map(|report| &report.status),
                 options: ObserveOptions::default(),
                 now,
             });
+            withdraw_feedback(&mut status, &withheld);
             let Some(report) = report::report(work, status, previous) else {
                 continue;
             };
@@ -172,13 +171,17 @@ impl Driver {
             About::Cluster(report) => Some(StatusUpdate::Cluster(report.clone())),
             About::Work(name) => {
                 // Forgotten since: there is nothing to tell.
-                About::Work(name) => Some(StatusUpdate::Work(Box::new(works.get(name)?.clone()))),
-                About::Removed { name, uid } => Some(StatusUpdate::WorkRemoved {
-                    name: name.clone(),
-                    uid: *uid,
-                }),
-            })
-            .collect()
+                let report = self.parts.reported.works.get(name)?.clone();
+                Some(StatusUpdate::Work(Box::new(clip::fit(
+                    report,
+                    clip::MESSAGE,
+                ))))
+            }
+            About::Removed { name, uid } => Some(StatusUpdate::WorkRemoved {
+                name: name.clone(),
+                uid: *uid,
+            }),
+        }
     }
 
     pub(super) fn stored(&mut self, number: u64) {
@@ -224,6 +227,43 @@ impl Driver {
         {
             Metrics::count(&self.parts.metrics.status_messages, "not_stored");
             self.send_at = Some(self.after(self.parts.times.resend));
+        }
+    }
+}
+
+/// The objects as they were last seen, by ordinal.
+fn seen(run: &WorkRun) -> BTreeMap<i32, Observation<'_>> {
+    let seen = run.seen().filter_map(|(index, seen)| {
+        let observation = match seen {
+            Seen::Present(live) => Observation::Present(live),
+            Seen::Missing => Observation::Missing,
+        };
+        Some((i32::try_from(index).ok()?, observation))
+    });
+    seen.collect()
+}
+
+/// Why objects that the work's executor has no right to are not looked at, by ordinal.
+fn withheld(run: &WorkRun) -> BTreeMap<i32, Observation<'static>> {
+    let outcomes = run.outcomes.iter().enumerate();
+    let hidden = outcomes.filter(|(index, _)| !run.shows(*index));
+    let why = hidden.filter_map(|(index, outcome)| {
+        let ManifestResult::Failed(error) = &outcome.result else {
+            return None;
+        };
+        let observation = Observation::Failed(error.to_string());
+        Some((i32::try_from(index).ok()?, observation))
+    });
+    why.collect()
+}
+
+/// Takes back what an earlier generation, or an executor with more rights, has told of objects.
+fn withdraw_feedback(status: &mut ManifestWorkStatus, of: &BTreeMap<i32, Observation<'_>>) {
+    for entry in &mut status.resource_status.manifests {
+        if of.contains_key(&entry.resource_meta.ordinal) {
+            entry.status_feedback.values.clear();
+            let is_feedback = |kind: &str| kind == CONDITION_STATUS_FEEDBACK_SYNCED;
+            entry.conditions.retain(|c| !is_feedback(&c.type_));
         }
     }
 }

@@ -178,15 +178,20 @@ impl Driver {
             &self.parts.metrics.attempts,
             if failed == 0 { "applied" } else { "incomplete" },
         );
-        let Some(run) = self.works.get_mut(name) else {
+        let (Some(run), Some(held)) = (self.works.get_mut(name), self.parts.state.work(name))
+        else {
             return;
         };
         tracing::info!(
             work = %name, manifests = outcome.outcomes.len(), failed, leaving = outcome.leaving,
             traceparent = run.traceparent.as_deref(), "a work was applied"
         );
-        run.tried = Some(about);
-        run.take_in(outcome.outcomes, outcome.applied);
+        run.take_in(Attempt {
+            about,
+            executor: held.work.spec.executor.is_some(),
+            outcomes: outcome.outcomes,
+            applied: outcome.applied,
+        });
         let drifted = run.has_drifted();
         match retry {
             Retry::OnChange => {
@@ -216,8 +221,12 @@ impl Driver {
             return;
         };
         if run.tried != Some(about) && run.attempts > 0 {
-            run.tried = Some(about);
-            run.take_in(reconcile::untried(&held.work, error), BTreeMap::new());
+            run.take_in(Attempt {
+                about,
+                executor: held.work.spec.executor.is_some(),
+                outcomes: reconcile::untried(&held.work, error),
+                applied: BTreeMap::new(),
+            });
             self.unreported.insert(name.clone());
             self.report();
         }
@@ -328,7 +337,7 @@ impl Driver {
             for (index, outcome) in run.outcomes.iter().enumerate() {
                 let resource = &outcome.resource;
                 let unknown = resource.resource.is_empty() || resource.name.is_empty();
-                if unknown || is_denied(outcome) {
+                if unknown || !run.shows(index) {
                     continue;
                 }
                 let api_version = if resource.group.is_empty() {
