@@ -215,11 +215,14 @@ impl Driver {
     /// this generation yet, that is told of every manifest; later it is a passing trouble.
     fn not_applied(&mut self, name: &ObjectName, about: (Uuid, i64), error: &ReconcileError) {
         Metrics::count(&self.parts.metrics.attempts, "failed");
-        tracing::warn!(work = %name, error = error as &dyn std::error::Error, "a work could not be applied");
         let (Some(run), Some(held)) = (self.works.get_mut(name), self.parts.state.work(name))
         else {
             return;
         };
+        tracing::warn!(
+            work = %name, traceparent = run.traceparent.as_deref(),
+            error = error as &dyn std::error::Error, "a work could not be applied"
+        );
         if run.tried != Some(about) && run.attempts > 0 {
             run.take_in(Attempt {
                 about,
@@ -239,12 +242,12 @@ impl Driver {
         uid: Uuid,
         result: Result<Removal, ReconcileError>,
     ) {
+        let run = self.works.entry(name.clone()).or_default();
+        let traceparent = run.traceparent.clone();
         match result {
             Ok(Removal::Done) => {
                 Metrics::count(&self.parts.metrics.attempts, "removed");
-                tracing::info!(work = %name, "a work and what it owned are gone");
-                let run = self.works.entry(name.clone()).or_default();
-                let traceparent = run.traceparent.clone();
+                tracing::info!(work = %name, traceparent, "a work and what it owned are gone");
                 *run = WorkRun::default();
                 run.removed = Some(uid);
                 run.traceparent.clone_from(&traceparent);
@@ -261,12 +264,15 @@ impl Driver {
             }
             Ok(Removal::Waiting { objects }) => {
                 Metrics::count(&self.parts.metrics.attempts, "removing");
-                tracing::info!(work = %name, objects, "objects of a removed work are not gone yet");
+                tracing::info!(work = %name, traceparent, objects, "objects of a removed work are not gone yet");
                 self.retry_later(name, retry::APPLY);
             }
             Err(error) => {
                 Metrics::count(&self.parts.metrics.attempts, "failed");
-                tracing::warn!(work = %name, error = &error as &dyn std::error::Error, "a work could not be removed");
+                tracing::warn!(
+                    work = %name, traceparent, error = &error as &dyn std::error::Error,
+                    "a work could not be removed"
+                );
                 self.retry_later(name, retry::APPLY);
             }
         }
