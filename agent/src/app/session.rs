@@ -16,7 +16,7 @@ use crate::driver::{DEFAULT_LEASE_SECONDS, Driver, DriverError, DriverParts, Pro
 use crate::environment::{Backoff, new_id};
 use crate::inventory::{self, Inventory, KubeHealth, Surveyor};
 use crate::journal::Journal;
-use crate::reconcile::{self, Reconciler};
+use crate::reconcile::{self, DefinedAt, Reconciler};
 use crate::task::{TaskEnd, Tasks};
 use crate::uplink::{LinkHandle, Position, Uplink, UplinkEnd};
 use crate::watch::Watches;
@@ -215,6 +215,7 @@ fn reconciler(running: &Running, membership: &Membership, contents: Contents) ->
         keys: Arc::clone(&running.registration.keys),
         hub_id: credential.hub_id.clone(),
         agent_id: credential.cluster.to_string(),
+        defined: DefinedAt::default(),
     })
 }
 
