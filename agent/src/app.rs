@@ -23,7 +23,7 @@ use crate::config::DEFAULT_HEARTBEAT_INTERVAL;
 use crate::credential::{CredentialStore, CredentialStoreError};
 use crate::driver::{DriverError, DriverTimes};
 use crate::environment::{Environment, SharedEnvironment, new_id};
-use crate::inventory::{self, InventoryTimes};
+use crate::inventory::{Findings, InventoryTimes};
 use crate::keys::{Keys, KeysError};
 use crate::link::Bus;
 use crate::link::nats::NatsBus;
@@ -471,17 +471,10 @@ impl Running {
     }
 
     async fn introduction(&self) -> Introduction {
-        let claims = async {
-            let version = self.kube.version().await?;
-            inventory::claims(&self.kube, &version).await
-        };
-        let claims = claims.await.unwrap_or_else(|error| {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "joining without claims");
-            Vec::new()
-        });
+        let mut findings = Findings::default();
+        findings.look_at_claims(&self.kube).await;
         Introduction {
-            claims,
+            claims: findings.claims(),
             ..self.plain_introduction()
         }
     }
