@@ -165,10 +165,11 @@ impl fmt::Display for AgentState {
                 write!(f, "waiting to be accepted: {message}")
             }
             Self::Joining(JoinProgress::Refused(refusal)) => {
-                write!(f, "refused: {refusal} ({})", refusal.code)
-            }
-            Self::Joining(JoinProgress::TokenRefused) => {
-                f.write_str("refused: the join token has expired or was revoked")
+                write!(f, "refused: {refusal} ({})", refusal.code)?;
+                match &refusal.hint {
+                    Some(hint) => write!(f, "; {hint}"),
+                    None => Ok(()),
+                }
             }
             Self::Running {
                 connected: true,
@@ -465,6 +466,9 @@ impl Running {
                 SessionEnd::Revoked => {
                     tracing::warn!(cluster = %self.name, "the membership has ended; credential and journal are cleared, workloads stay as they are");
                     self.registration.store.clear()?;
+                }
+                SessionEnd::OtherHub => {
+                    tracing::warn!(cluster = %self.name, "the cluster has joined another hub; the journal is cleared, workloads stay as they are");
                 }
             }
         }

@@ -33,6 +33,8 @@ pub(super) enum SessionEnd {
     Stopped,
     /// The hub has ended the membership.
     Revoked,
+    /// The cluster has become the member of another hub.
+    OtherHub,
 }
 
 enum Ended {
@@ -80,6 +82,10 @@ pub(super) async fn run(
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Revoked)) => {
             forget(tasks, &journal).await?;
             Ok(SessionEnd::Revoked)
+        }
+        TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::OtherHub)) => {
+            forget(tasks, &journal).await?;
+            Ok(SessionEnd::OtherHub)
         }
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Failed(error))) => Err(error.into()),
         TaskEnd::Returned(_, Ended::Driver(Err(error))) => Err(error.into()),
@@ -177,6 +183,7 @@ fn start(
         registration: running.registration.clone(),
         store: Arc::clone(&running.registration.store),
         rejoin: token.map(|token| (token, running.plain_introduction())),
+        hub_id: credential.hub_id.clone(),
         handle: link_place,
         position: at,
         health: kube_health,
