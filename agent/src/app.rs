@@ -23,7 +23,7 @@ use crate::config::DEFAULT_HEARTBEAT_INTERVAL;
 use crate::credential::{CredentialStore, CredentialStoreError};
 use crate::driver::{DriverError, DriverTimes};
 use crate::environment::{Environment, SharedEnvironment, new_id};
-use crate::inventory::{self, InventoryTimes};
+use crate::inventory::{Findings, InventoryTimes};
 use crate::keys::{Keys, KeysError};
 use crate::link::Bus;
 use crate::link::nats::NatsBus;
@@ -165,10 +165,11 @@ impl fmt::Display for AgentState {
                 write!(f, "waiting to be accepted: {message}")
             }
             Self::Joining(JoinProgress::Refused(refusal)) => {
-                write!(f, "refused: {refusal} ({})", refusal.code)
-            }
-            Self::Joining(JoinProgress::TokenRefused) => {
-                f.write_str("refused: the join token has expired or was revoked")
+                write!(f, "refused: {refusal} ({})", refusal.code)?;
+                match &refusal.hint {
+                    Some(hint) => write!(f, "; {hint}"),
+                    None => Ok(()),
+                }
             }
             Self::Running {
                 connected: true,
@@ -466,22 +467,18 @@ impl Running {
                     tracing::warn!(cluster = %self.name, "the membership has ended; credential and journal are cleared, workloads stay as they are");
                     self.registration.store.clear()?;
                 }
+                SessionEnd::OtherHub => {
+                    tracing::warn!(cluster = %self.name, "the cluster has joined another hub; the journal is cleared, workloads stay as they are");
+                }
             }
         }
     }
 
     async fn introduction(&self) -> Introduction {
-        let claims = async {
-            let version = self.kube.version().await?;
-            inventory::claims(&self.kube, &version).await
-        };
-        let claims = claims.await.unwrap_or_else(|error| {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "joining without claims");
-            Vec::new()
-        });
+        let mut findings = Findings::default();
+        findings.look_at_claims(&self.kube).await;
         Introduction {
-            claims,
+            claims: findings.claims(),
             ..self.plain_introduction()
         }
     }

@@ -39,6 +39,7 @@ pub struct ServiceAccount {
 pub struct Cluster {
     client: Client,
     discovery: Arc<Discovery>,
+    acts_for_another: bool,
 }
 
 impl Cluster {
@@ -48,6 +49,7 @@ impl Cluster {
         Self {
             discovery: Arc::new(Discovery::new(client.clone())),
             client,
+            acts_for_another: false,
         }
     }
 
@@ -76,7 +78,14 @@ impl Cluster {
         Self {
             client: Client::new(service, default),
             discovery: Arc::clone(&self.discovery),
+            acts_for_another: true,
         }
+    }
+
+    /// Whether requests are made in the name of a service account, with its rights.
+    #[must_use]
+    pub fn acts_for_another(&self) -> bool {
+        self.acts_for_another
     }
 
     /// The client, for watches and for what has its own types.
@@ -342,6 +351,7 @@ mod tests {
             .get(&resource, Some("shop"), "a")
             .await;
         assert!(matches!(refused, Err(ApiError::Unreachable(_))));
+        assert!(cluster.acting_as(&hostile).acts_for_another() && !cluster.acts_for_another());
         assert_eq!(seen.lock().unwrap().len(), 2);
     }
 }

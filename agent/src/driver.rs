@@ -3,6 +3,7 @@
 //! Everything that changes the agent's mind passes through here, one thing after another; the jobs
 //! beside it only talk to the API server.
 
+mod clip;
 mod desired;
 mod observe;
 mod queue;
@@ -27,7 +28,7 @@ use crate::environment::{SharedEnvironment, jittered};
 use crate::inventory::Inventory;
 use crate::journal::{Journal, Reported};
 use crate::metrics::Metrics;
-use crate::outbox::Batch;
+use crate::outbox::{BATCH, Batch};
 use crate::reconcile::Reconciler;
 use crate::state_dir::StateDirError;
 use crate::uplink::{LinkEvent, Outgoing, Position};
@@ -152,9 +153,15 @@ pub struct Driver {
     reported_changed: bool,
     sync_at: Instant,
     syncing: bool,
+    /// The revision that the last catch-up was asked after.
+    asked: u64,
+    /// Catch-ups in a row that brought nothing that could be taken in.
+    barren: u32,
     /// The newest revision that came too early.
     early: u64,
     sending: Option<(u64, Batch)>,
+    /// Most entries in the next message: fewer after one was refused for good, to find out which.
+    most: usize,
     send_at: Option<Instant>,
     number: u64,
 }
@@ -177,8 +184,11 @@ impl Driver {
             reported_changed: false,
             sync_at: Instant::now(),
             syncing: false,
+            asked: 0,
+            barren: 0,
             early: 0,
             sending: None,
+            most: BATCH,
             send_at: None,
             number: 0,
             parts,
@@ -260,11 +270,13 @@ impl Driver {
 
     fn write_journal(&mut self) -> Result<(), DriverError> {
         self.journal_at = None;
-        if std::mem::take(&mut self.desired_changed) {
-            self.parts.journal.write_desired(&self.parts.state)?;
-        }
+        // In this order: what was reported counts only beside a desired state of the same hub, so
+        // that a crash in between never leaves another hub's reports beside this one's state.
         if std::mem::take(&mut self.reported_changed) {
             self.parts.journal.write_reported(&self.parts.reported)?;
+        }
+        if std::mem::take(&mut self.desired_changed) {
+            self.parts.journal.write_desired(&self.parts.state)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What the cluster is like: version, capacity, claims, health, and the namespaces that its sets
 //! want on it.
 
+mod findings;
 mod namespaces;
 mod quantity;
 
@@ -10,16 +11,17 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::ApiResource;
-use serde::Deserialize;
 use skein_schema::kind::managed_cluster::{ClusterSetManagedNamespace, ManagedClusterClaim};
 use skein_schema::name::SetName;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::cause;
-use crate::cluster::{ApiError, Cluster, ResolveError};
+use crate::cluster::{ApiError, Cluster};
 use crate::environment::{SharedEnvironment, jittered};
 use crate::metrics::Metrics;
+
+pub(crate) use findings::Findings;
 
 /// Claim: an id of the cluster that stays (SIG-Multicluster's well-known property).
 const CLAIM_ID: &str = "id.k8s.io";
@@ -107,20 +109,22 @@ pub struct Surveyor {
 impl Surveyor {
     /// Looks until the agent stops.
     pub async fn run(mut self) {
-        let mut last = Inventory::default();
+        let mut findings = Findings::default();
+        let mut managed_namespaces = Vec::new();
         loop {
-            match self.survey(&last.managed_namespaces).await {
-                Ok(inventory) => {
-                    last = inventory.clone();
-                    if self.found.send(inventory).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the cluster's inventory cannot be read"
-                    );
+            findings.look(&self.cluster).await;
+            // Of a cluster that has never answered there is nothing to tell.
+            if !findings.is_empty() {
+                managed_namespaces = self.managed_namespaces(&managed_namespaces).await;
+                let inventory = Inventory {
+                    kubernetes_version: findings.version(),
+                    capacity: findings.capacity(),
+                    allocatable: findings.allocatable(),
+                    claims: findings.claims(),
+                    managed_namespaces: managed_namespaces.clone(),
+                };
+                if self.found.send(inventory).await.is_err() {
+                    return;
                 }
             }
             let pause = jittered(&*self.environment, self.times.interval, 0.25);
@@ -131,32 +135,13 @@ impl Surveyor {
         }
     }
 
-    async fn survey(&self, before: &[ClusterSetManagedNamespace]) -> Result<Inventory, ApiError> {
-        let version = self.cluster.version().await?;
-        let nodes: Vec<Node> = self
-            .cluster
-            .list(&core("Node", "nodes"), None, None)
-            .await?;
+    async fn managed_namespaces(
+        &self,
+        before: &[ClusterSetManagedNamespace],
+    ) -> Vec<ClusterSetManagedNamespace> {
         let wanted = self.namespaces.borrow().clone();
-        Ok(Inventory {
-            claims: claims(&self.cluster, &version).await?,
-            kubernetes_version: Some(version),
-            capacity: quantity::sum(nodes.iter().map(|node| &node.status.capacity)),
-            allocatable: quantity::sum(
-                nodes
-                    .iter()
-                    .filter(|node| !node.spec.unschedulable)
-                    .map(|node| &node.status.allocatable),
-            ),
-            managed_namespaces: namespaces::ensure(
-                &self.cluster,
-                &self.hub_id,
-                &wanted,
-                before,
-                self.environment.now(),
-            )
-            .await,
-        })
+        let now = self.environment.now();
+        namespaces::ensure(&self.cluster, &self.hub_id, &wanted, before, now).await
     }
 }
 
@@ -237,83 +222,6 @@ enum Failed {
 impl From<String> for Failed {
     fn from(message: String) -> Self {
         Self::Request(message)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    #[serde(default)]
-    spec: NodeSpec,
-    #[serde(default)]
-    status: NodeStatus,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct NodeSpec {
-    #[serde(default)]
-    unschedulable: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct NodeStatus {
-    #[serde(default)]
-    capacity: BTreeMap<String, Quantity>,
-    #[serde(default)]
-    allocatable: BTreeMap<String, Quantity>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ClusterClaim {
-    metadata: kube::core::ObjectMeta,
-    #[serde(default)]
-    spec: ClusterClaimSpec,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct ClusterClaimSpec {
-    #[serde(default)]
-    value: String,
-}
-
-/// Claims of the cluster's owner, and those that every cluster has.
-pub(crate) async fn claims(
-    cluster: &Cluster,
-    version: &str,
-) -> Result<Vec<ManagedClusterClaim>, ApiError> {
-    let mut values = BTreeMap::from([(CLAIM_VERSION.to_owned(), version.to_owned())]);
-    // The system namespace lives as long as the cluster, so its uid is the cluster's id.
-    let system = cluster
-        .get(&core("Namespace", "namespaces"), None, "kube-system")
-        .await?;
-    let id = system
-        .as_ref()
-        .and_then(|namespace| namespace.pointer("/metadata/uid")?.as_str());
-    values.extend(id.map(|id| (CLAIM_ID.to_owned(), id.to_owned())));
-    for claim in cluster_claims(cluster).await? {
-        let hidden = claim
-            .metadata
-            .labels
-            .as_ref()
-            .is_some_and(|labels| labels.contains_key(SPOKE_ONLY));
-        if let (false, Some(name)) = (hidden, claim.metadata.name) {
-            values.insert(name, claim.spec.value);
-        }
-    }
-    Ok(shown(values))
-}
-
-async fn cluster_claims(cluster: &Cluster) -> Result<Vec<ClusterClaim>, ApiError> {
-    let kind = cluster
-        .resolve(
-            "cluster.open-cluster-management.io/v1alpha1",
-            "ClusterClaim",
-        )
-        .await;
-    match kind {
-        Ok(kind) => cluster.list(&kind.resource, None, None).await,
-        // Nobody has to have claims.
-        Err(ResolveError::UnknownKind { .. }) => Ok(Vec::new()),
-        Err(ResolveError::Discovery { source, .. }) => Err(source),
     }
 }
 

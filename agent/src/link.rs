@@ -53,6 +53,9 @@ pub enum LinkError {
     /// The bus cannot be reached, or answered late or not at all. Trying again can help.
     #[error("the hub cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bus does not take the message, and will not however often it is sent.
+    #[error("the bus does not take the message")]
+    Rejected(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An answer came and cannot be read.
     #[error("the hub's answer cannot be read")]
     Answer(#[source] serde_json::Error),

@@ -44,7 +44,7 @@ pub struct Metrics {
     pub watch_failures: Counter,
     /// Reports that the hub has not confirmed.
     pub outbox: Gauge,
-    /// Status messages by whether the hub confirmed them.
+    /// Status messages by what became of them.
     pub status_messages: Family<Result, Counter>,
     /// Heartbeats sent.
     pub heartbeats: Counter,
@@ -114,8 +114,8 @@ impl Metrics {
             status_messages: family(
                 registry,
                 "status_messages",
-                "Status messages by whether the hub confirmed them",
-                &["stored", "not_stored"],
+                "Status messages by what became of them",
+                &["stored", "not_stored", "refused"],
             ),
             heartbeats: counter(registry, "heartbeats", "Heartbeats sent"),
             credential_expires: gauge(

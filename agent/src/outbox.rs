@@ -5,6 +5,7 @@
 //! for the cluster, however long the agent is cut off.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use skein_schema::name::ObjectName;
@@ -12,7 +13,7 @@ use skein_schema::status::ClusterReport;
 use uuid::Uuid;
 
 /// Most updates in one message.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 
 /// What an entry is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,16 @@ impl About {
                 },
             ) => name == old && uid == old_uid,
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(_) => f.write_str("the cluster"),
+            Self::Work(name) => write!(f, "work {name}"),
+            Self::Removed { name, .. } => write!(f, "the removal of work {name}"),
         }
     }
 }
@@ -90,9 +101,10 @@ impl Outbox {
         });
     }
 
-    /// The next entries to send, if there are any: the oldest ones with one trace context.
+    /// The next entries to send, if there are any: the oldest ones with one trace context, at most
+    /// so many, and at least one.
     #[must_use]
-    pub fn next_batch(&self) -> Option<Batch> {
+    pub fn next_batch(&self, most: usize) -> Option<Batch> {
         let first = self.entries.front()?;
         let same_trace = |entry: &&Entry| entry.traceparent == first.traceparent;
         Some(Batch {
@@ -100,14 +112,14 @@ impl Outbox {
                 .entries
                 .iter()
                 .take_while(same_trace)
-                .take(BATCH)
+                .take(most.clamp(1, BATCH))
                 .cloned()
                 .collect(),
         })
     }
 
-    /// The hub has stored these. An entry that was replaced meanwhile has yet to be sent.
-    pub fn stored(&mut self, batch: &Batch) {
+    /// These are done with. An entry that was replaced meanwhile has yet to be sent.
+    pub fn done(&mut self, batch: &Batch) {
         self.entries
             .retain(|entry| !batch.entries.iter().any(|sent| sent.ticket == entry.ticket));
     }
@@ -141,7 +153,7 @@ mod tests {
     }
 
     fn abouts(outbox: &Outbox) -> Vec<About> {
-        outbox.next_batch().map_or_else(Vec::new, |batch| {
+        outbox.next_batch(BATCH).map_or_else(Vec::new, |batch| {
             batch.entries.into_iter().map(|e| e.about).collect()
         })
     }
@@ -160,12 +172,22 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(work("a"), None);
         outbox.push(work("b"), None);
-        let batch = outbox.next_batch().unwrap();
+        let batch = outbox.next_batch(BATCH).unwrap();
         outbox.push(work("a"), None);
-        outbox.stored(&batch);
+        outbox.done(&batch);
         assert_eq!(abouts(&outbox), [work("a")]);
-        outbox.stored(&batch);
+        outbox.done(&batch);
         assert_eq!(outbox.len(), 1);
+    }
+
+    #[test]
+    fn a_batch_can_be_as_small_as_one_entry() {
+        let mut outbox = Outbox::default();
+        outbox.push(work("a"), None);
+        outbox.push(work("b"), None);
+        for (most, entries) in [(0, 1), (1, 1), (2, 2), (3, 2)] {
+            assert_eq!(outbox.next_batch(most).unwrap().entries.len(), entries);
+        }
     }
 
     #[test]
@@ -175,8 +197,8 @@ mod tests {
         outbox.push(work("b"), Some("t1".into()));
         outbox.push(work("c"), None);
         assert_eq!(abouts(&outbox), [work("a"), work("b")]);
-        let batch = outbox.next_batch().unwrap();
-        outbox.stored(&batch);
+        let batch = outbox.next_batch(BATCH).unwrap();
+        outbox.done(&batch);
         assert_eq!(abouts(&outbox), [work("c")]);
     }
 

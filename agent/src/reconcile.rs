@@ -28,6 +28,7 @@ use crate::keys::Keys;
 
 pub use apply::Applied;
 pub(crate) use apply::strip;
+pub use owner::DefinedAt;
 use owner::Record;
 pub(crate) use owner::ensure_definition;
 
@@ -50,6 +51,8 @@ pub struct Reconciler {
     pub hub_id: String,
     /// Names this agent in what it owns.
     pub agent_id: String,
+    /// When the definition of `AppliedManifestWork` was last written because it was missing.
+    pub defined: DefinedAt,
 }
 
 /// A job could not do its bookkeeping on the cluster; its manifests were not all tried.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skein_nats::join_token;
 use skein_schema::code::Refusal;
 use skein_schema::join::{Credential, JoinAnswer, JoinRequest, JoinToken, RenewRequest};
 use skein_schema::kind::managed_cluster::ManagedClusterClaim;
@@ -27,10 +28,19 @@ pub enum JoinProgress {
     Connecting,
     /// Somebody has yet to accept; the hub's words.
     Pending(String),
-    /// The hub refuses; it is asked again, less and less often.
+    /// The hub refuses, or the bus does not take the token; it is asked again, less and less often.
     Refused(Refusal),
-    /// The bus does not take the token at all: it has expired or was revoked.
-    TokenRefused,
+}
+
+/// What came of asking to be let in once.
+#[derive(Debug)]
+pub enum Asked {
+    /// Let in; the credential is stored.
+    Joined(Box<Membership>),
+    /// Not yet, and why.
+    Waits(JoinProgress),
+    /// Nobody answered.
+    Unanswered,
 }
 
 /// Why there is no membership, for good.
@@ -85,7 +95,110 @@ pub struct Introduction {
     pub claims: Vec<ManagedClusterClaim>,
 }
 
+/// A wish to be let in, which stays the same one until it is refused.
+pub struct Joining {
+    registration: Registration,
+    token: JoinToken,
+    request: JoinRequest,
+    link: Option<Box<dyn JoinLink>>,
+}
+
+impl Joining {
+    /// Asks once.
+    ///
+    /// # Errors
+    /// Only what no repetition can heal.
+    pub async fn ask(&mut self) -> Result<Asked, RegistrationError> {
+        let environment = Arc::clone(&self.registration.environment);
+        self.request.time = environment.now();
+        let cluster = self.request.cluster.clone();
+        let waits = match self.exchange().await {
+            Ok(JoinAnswer::Issued(credential)) => {
+                let servers = self.servers().to_vec();
+                let membership =
+                    self.registration
+                        .keep(&cluster, *credential, servers, &self.token)?;
+                return Ok(Asked::Joined(Box::new(membership)));
+            }
+            Ok(JoinAnswer::Pending { message }) => {
+                // Quick while a person may be looking, with the same request: it is one wish.
+                tracing::info!(%cluster, %message, "waiting to be accepted");
+                JoinProgress::Pending(message)
+            }
+            Ok(JoinAnswer::Refused(refusal)) => {
+                tracing::warn!(%cluster, code = %refusal.code, %refusal, hint = refusal.hint, "the hub refuses this cluster");
+                // The refusal is remembered by the request's id; the next question is a new wish.
+                self.request.request = new_id(&*environment);
+                JoinProgress::Refused(refusal)
+            }
+            Err(LinkError::Refused(error)) => {
+                let refusal = join_token::refused(&self.token, environment.now());
+                tracing::warn!(%cluster, code = %refusal.code, %error, hint = refusal.hint, "{refusal}");
+                JoinProgress::Refused(refusal)
+            }
+            Err(error @ LinkError::Settings(_)) => return Err(RegistrationError::Link(error)),
+            Err(error) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the hub cannot be asked yet"
+                );
+                return Ok(match self.expired() {
+                    Some(refusal) => Asked::Waits(JoinProgress::Refused(refusal)),
+                    None => Asked::Unanswered,
+                });
+            }
+        };
+        Ok(Asked::Waits(waits))
+    }
+
+    /// The refusal of a token that has ended by this machine's clock. That may be wrong: the bus is
+    /// asked all the same.
+    #[must_use]
+    pub fn expired(&self) -> Option<Refusal> {
+        join_token::expired(&self.token, self.registration.environment.now())
+    }
+
+    /// A question and its answer. The connection is kept as long as it works.
+    async fn exchange(&mut self) -> Result<JoinAnswer, LinkError> {
+        let connected = match self.link.take() {
+            Some(connected) => connected,
+            None => {
+                let bus = Arc::clone(&self.registration.bus);
+                bus.bootstrap(&self.token, self.servers()).await?
+            }
+        };
+        let answer = connected.join(&self.request).await?;
+        self.link = Some(connected);
+        Ok(answer)
+    }
+
+    fn servers(&self) -> &[String] {
+        if self.registration.servers.is_empty() {
+            &self.token.urls
+        } else {
+            &self.registration.servers
+        }
+    }
+}
+
 impl Registration {
+    /// A wish to be let in.
+    ///
+    /// # Errors
+    /// When the public keys cannot be made.
+    pub fn joining(
+        &self,
+        token: &JoinToken,
+        introduction: &Introduction,
+    ) -> Result<Joining, RegistrationError> {
+        Ok(Joining {
+            request: self.join_request(introduction)?,
+            registration: self.clone(),
+            token: token.clone(),
+            link: None,
+        })
+    }
+
     /// Asks to be let in until the hub does; tells `progress` what it waits for.
     ///
     /// # Errors
@@ -96,66 +209,20 @@ impl Registration {
         introduction: &Introduction,
         progress: impl Fn(JoinProgress),
     ) -> Result<Membership, RegistrationError> {
-        let servers = if self.servers.is_empty() {
-            &token.urls
-        } else {
-            &self.servers
-        };
         let mut backoff = Backoff::new(self.retry.0, self.retry.1);
-        let mut request = self.join_request(introduction)?;
-        let mut link: Option<Box<dyn JoinLink>> = None;
-        progress(JoinProgress::Connecting);
+        let mut joining = self.joining(token, introduction)?;
+        progress(match joining.expired() {
+            Some(refusal) => JoinProgress::Refused(refusal),
+            None => JoinProgress::Connecting,
+        });
         loop {
-            match self.ask(&mut link, token, servers, &request).await {
-                Ok(JoinAnswer::Issued(credential)) => {
-                    return self.keep(&introduction.cluster, *credential, servers, token);
-                }
-                Ok(JoinAnswer::Pending { message }) => {
-                    // Quick while a person may be looking, with the same request: it is one wish.
-                    tracing::info!(cluster = %introduction.cluster, %message, "waiting to be accepted");
-                    progress(JoinProgress::Pending(message));
-                }
-                Ok(JoinAnswer::Refused(refusal)) => {
-                    tracing::warn!(cluster = %introduction.cluster, code = %refusal.code, %refusal, "the hub refuses this cluster");
-                    progress(JoinProgress::Refused(refusal));
-                    // The refusal is remembered by the request's id; the next question is a new wish.
-                    request.request = new_id(&*self.environment);
-                }
-                Err(LinkError::Refused(error)) => {
-                    tracing::warn!(%error, token = %token.token, "the bus refuses the join token");
-                    progress(JoinProgress::TokenRefused);
-                    link = None;
-                }
-                Err(LinkError::Settings(source)) => {
-                    return Err(RegistrationError::Link(LinkError::Settings(source)));
-                }
-                Err(error) => {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "the hub cannot be asked yet"
-                    );
-                    link = None;
-                }
+            match joining.ask().await? {
+                Asked::Joined(membership) => return Ok(*membership),
+                Asked::Waits(why) => progress(why),
+                Asked::Unanswered => {}
             }
             backoff.wait(&*self.environment).await;
-            request.time = self.environment.now();
         }
-    }
-
-    async fn ask(
-        &self,
-        link: &mut Option<Box<dyn JoinLink>>,
-        token: &JoinToken,
-        servers: &[String],
-        request: &JoinRequest,
-    ) -> Result<JoinAnswer, LinkError> {
-        let connected = match link.take() {
-            Some(connected) => connected,
-            None => self.bus.bootstrap(token, servers).await?,
-        };
-        let answer = connected.join(request).await?;
-        *link = Some(connected);
-        Ok(answer)
     }
 
     fn join_request(&self, introduction: &Introduction) -> Result<JoinRequest, KeysError> {
@@ -176,7 +243,7 @@ impl Registration {
         &self,
         wanted: &ClusterName,
         credential: Credential,
-        servers: &[String],
+        servers: Vec<String>,
         token: &JoinToken,
     ) -> Result<Membership, RegistrationError> {
         if credential.cluster != *wanted {
@@ -189,7 +256,7 @@ impl Registration {
         let membership = Membership {
             credential,
             received_at: self.environment.now(),
-            servers: servers.to_vec(),
+            servers,
             bus_authority: token.certificate_authority.clone(),
         };
         self.store.store(membership.clone())?;

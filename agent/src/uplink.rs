@@ -21,7 +21,10 @@ use crate::environment::{Backoff, SharedEnvironment};
 use crate::inventory::KubeHealth;
 use crate::link::{Bus, Link, LinkError, LinkSettings, LinkState, RefusalReason};
 use crate::metrics::Metrics;
-use crate::registration::{Introduction, JoinProgress, Registration, RegistrationError};
+use crate::registration::{Asked, Introduction, Joining, Registration, RegistrationError};
+
+/// Longest wait between two attempts to connect.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the hub, or the way to it, tells the driver.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub enum LinkEvent {
     Stored(u64),
     /// The status with this number is not known to be stored.
     NotStored(u64),
+    /// The status with this number is refused, and would be however often it is sent.
+    Rejected(u64),
 }
 
 /// What the driver wants sent.
@@ -103,7 +108,7 @@ impl LinkHandle {
 pub struct UplinkTimes {
     /// Between heartbeats, before a jitter of a quarter.
     pub heartbeat: Duration,
-    /// How long the bus has to refuse the credential before it counts as ended. A bus that is just
+    /// How long the bus has to refuse the credential before the token is tried. A bus that is just
     /// being started or told of its accounts refuses for a moment.
     pub refusal_grace: Duration,
 }
@@ -113,6 +118,9 @@ pub struct UplinkTimes {
 pub enum UplinkEnd {
     /// The hub has ended the membership.
     Revoked,
+    /// Joining again has made the cluster a member of another hub. Its credential is stored; what
+    /// is known of works is the former hub's.
+    OtherHub,
     /// Nothing can be done about it here.
     Failed(UplinkError),
 }
@@ -140,6 +148,8 @@ pub struct Uplink {
     pub store: Arc<CredentialStore>,
     /// The token to join again with, when the credential ended while the agent was cut off.
     pub rejoin: Option<(JoinToken, Introduction)>,
+    /// The hub that the driver's state is of.
+    pub hub_id: String,
     /// Where the connection is put for others.
     pub handle: watch::Sender<Option<Arc<dyn Link>>>,
     /// Where the agent stands.
@@ -158,11 +168,28 @@ pub struct Uplink {
     pub metrics: Arc<Metrics>,
 }
 
+/// A time in which the bus refuses the credential.
+struct Refusals {
+    /// From when on it is more than a bus that is just starting.
+    count_from: Instant,
+    /// The wish to join again.
+    joining: Option<Joining>,
+}
+
+impl Refusals {
+    fn counting_from(count_from: Instant) -> Self {
+        Self {
+            count_from,
+            joining: None,
+        }
+    }
+}
+
 impl Uplink {
     /// Connects and serves until the membership ends.
     pub async fn run(mut self) -> UplinkEnd {
-        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
-        let mut refused_since: Option<Instant> = None;
+        let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_WAIT);
+        let mut refusals: Option<Refusals> = None;
         loop {
             let Some(membership) = self.store.current() else {
                 return UplinkEnd::Revoked;
@@ -170,15 +197,18 @@ impl Uplink {
             match self.bus.connect(self.link_settings(&membership)).await {
                 Ok(link) => {
                     backoff.reset();
-                    refused_since = None;
+                    refusals = None;
                     self.handle.send_replace(Some(Arc::clone(&link)));
                     let end = serve::serve(&mut self, &link).await;
                     self.handle.send_replace(None);
                     match end {
+                        serve::ServeEnd::Refused(RefusalReason::Revoked) => {
+                            tracing::error!(cluster = %membership.credential.cluster, "the hub has ended this cluster's membership");
+                            return UplinkEnd::Revoked;
+                        }
                         serve::ServeEnd::Refused(reason) => {
-                            if let Some(end) = self.refused(reason).await {
-                                return end;
-                            }
+                            tell_of_refusal(&membership, reason);
+                            refusals = Some(Refusals::counting_from(Instant::now()));
                         }
                         serve::ServeEnd::Failed(error) => return UplinkEnd::Failed(error),
                         // The driver has gone; so do we, when the agent stops.
@@ -186,13 +216,10 @@ impl Uplink {
                     }
                 }
                 Err(LinkError::Refused(_)) => {
-                    let since = *refused_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= self.times.refusal_grace {
-                        refused_since = None;
-                        if let Some(end) = self.refused(RefusalReason::Unclear).await {
-                            return end;
-                        }
-                    }
+                    refusals.get_or_insert_with(|| {
+                        tell_of_refusal(&membership, RefusalReason::Unclear);
+                        Refusals::counting_from(Instant::now() + self.times.refusal_grace)
+                    });
                 }
                 Err(error @ LinkError::Settings(_)) => {
                     return UplinkEnd::Failed(UplinkError::Link(error));
@@ -204,38 +231,57 @@ impl Uplink {
                     );
                 }
             }
+            if let Some(lasting) = refusals
+                .as_mut()
+                .filter(|refusals| refusals.count_from <= Instant::now())
+            {
+                match self.join_again(&mut lasting.joining).await {
+                    Ok(true) => refusals = None,
+                    Ok(false) => {}
+                    Err(end) => return end,
+                }
+            }
             backoff.wait(&*self.environment).await;
         }
     }
 
-    /// The bus has refused the credential for long enough. An ended one is replaced by joining
-    /// again while the cluster is kept as it should be; a revoked one ends the membership.
-    async fn refused(&self, reason: RefusalReason) -> Option<UplinkEnd> {
-        let membership = self.store.current()?;
-        let over = self.environment.now() >= membership.credential.expires_at;
-        let ended = match reason {
-            RefusalReason::Expired => false,
-            RefusalReason::Revoked => true,
-            RefusalReason::Unclear => !over,
-        };
-        if ended {
-            tracing::error!(cluster = %membership.credential.cluster, "the hub has ended this cluster's membership");
-            return Some(UplinkEnd::Revoked);
-        }
+    /// Asks once to be let in again, where there is a token: the cluster is kept as it should be
+    /// meanwhile, and the credential that is refused is tried again after this. Says whether there
+    /// is a fresh one.
+    async fn join_again(&mut self, joining: &mut Option<Joining>) -> Result<bool, UplinkEnd> {
         let Some((token, introduction)) = &self.rejoin else {
-            tracing::error!(expired_at = %membership.credential.expires_at, "the credential has ended and there is no token to join again with");
-            return None;
+            return Ok(false);
         };
-        tracing::warn!("the credential has ended while the hub was out of reach; joining again");
-        let log = |progress: JoinProgress| tracing::info!(?progress, "joining again");
-        match self.registration.join(token, introduction, log).await {
-            Ok(membership) => {
+        let failed = |error: RegistrationError| UplinkEnd::Failed(error.into());
+        let joining = match joining {
+            Some(joining) => joining,
+            None => {
+                tracing::warn!(cluster = %introduction.cluster, "asking to be let in again");
+                let fresh = self.registration.joining(token, introduction);
+                joining.insert(fresh.map_err(failed)?)
+            }
+        };
+        match joining.ask().await {
+            Ok(Asked::Joined(membership)) if membership.credential.hub_id != self.hub_id => {
+                Err(UplinkEnd::OtherHub)
+            }
+            Ok(Asked::Joined(membership)) => {
                 let keys = membership.credential.signing_keys;
                 // A driver that has gone is found out by the next connection.
                 let _ = self.events.send(LinkEvent::Trust(keys)).await;
-                None
+                Ok(true)
             }
-            Err(error) => Some(UplinkEnd::Failed(error.into())),
+            Ok(Asked::Waits(_) | Asked::Unanswered) => Ok(false),
+            Err(RegistrationError::Link(error)) => {
+                // A token that is of no use takes nothing from the credential that there is.
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the join token cannot be used to join again"
+                );
+                self.rejoin = None;
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -251,4 +297,14 @@ impl Uplink {
             credentials: Arc::clone(&self.store) as Arc<_>,
         }
     }
+}
+
+/// The bus refuses the credential, and has not said that it was revoked. It may be the bus that has
+/// forgotten: nothing that is here is given up for that.
+fn tell_of_refusal(membership: &Membership, reason: RefusalReason) {
+    let credential = &membership.credential;
+    tracing::error!(
+        cluster = %credential.cluster, expires_at = %credential.expires_at, ?reason,
+        "the bus refuses the credential; it is kept and tried again, and the join token with it if there is one"
+    );
 }

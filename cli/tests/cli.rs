@@ -253,3 +253,31 @@ fn every_shell_gets_a_completion_script() {
         );
     }
 }
+
+#[test]
+fn a_joiner_with_an_expired_token_is_told_before_an_agent_starts() {
+    use data_encoding::BASE64URL_NOPAD;
+    let claims = BASE64URL_NOPAD.encode(br#"{"exp":1600000000}"#);
+    let token = skein_schema::join::JoinToken {
+        token: "shop".parse().unwrap(),
+        urls: vec!["nats://127.0.0.1:1".into()],
+        jwt: format!("header.{claims}.signature"),
+        seed: "SU".into(),
+        certificate_authority: None,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, token.encode()).unwrap();
+    let state_dir = folder.path().to_str().unwrap();
+    for (file, input) in [
+        ("-", token.encode()),
+        (path.to_str().unwrap(), String::new()),
+    ] {
+        let arguments = ["join", "--cluster-name", "shop-1", "--state-dir", state_dir];
+        let told = skein(&[&arguments[..], &["--token-file", file]].concat(), &input);
+        assert_eq!(
+            told,
+            "exit code 5\n--- stderr\nerror: the join token shop has expired at 2020-09-13T12:26:40Z (SK3003)\nhint: mint a new one: skein token create\n"
+        );
+    }
+}

@@ -6,7 +6,7 @@
 //! never match on text and never see a client library's type.
 //!
 //! * who may say what: [`accounts`] (the declared model), [`jwt`], [`nkey`],
-//!   [`operator`] (keys on disk), [`resolver`] (telling running servers)
+//!   [`operator`] (keys on disk), [`resolver`] (telling running servers), [`join_token`]
 //! * servers: [`server_config`], [`embedded`]
 //! * connections: [`mod@connect`], [`message`]
 //! * storage: [`topology`] (streams as data), [`ledger`], [`commands`],
@@ -18,6 +18,7 @@ pub mod connect;
 pub mod content;
 pub mod desired;
 pub mod embedded;
+pub mod join_token;
 pub mod jwt;
 pub mod lease;
 pub mod ledger;

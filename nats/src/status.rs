@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use skein_schema::subject;
 
-use crate::connect::{Connection, RequestError};
+use crate::connect::{Connection, PublishError, RequestError};
 use crate::message::{Headers, StoredMessage};
 use crate::reader::{self, Bounds, Follow, ReadError};
 
@@ -56,7 +56,15 @@ pub enum ReportError {
     /// number.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The stream refused it: too large, or no room.
+    /// The stream cannot take it now: no room, no leader, or an answer that makes no sense.
+    #[error("a report on {subject} was not stored: {reason}")]
+    NotStored {
+        /// The subject.
+        subject: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// The stream refuses it for what it is, e.g. because it is too large.
     #[error("a report on {subject} was refused: {reason}")]
     Refused {
         /// The subject.
@@ -64,6 +72,18 @@ pub enum ReportError {
         /// The server's words.
         reason: String,
     },
+}
+
+impl ReportError {
+    /// Whether the same report would be refused again, however often it is sent.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Request(RequestError::Publish(PublishError::TooLarge { .. }))
+        )
+    }
 }
 
 /// Reports as an agent does, which has no JetStream of its own, and waits until the report is
@@ -78,13 +98,62 @@ pub async fn report(
     body: Bytes,
 ) -> Result<(), ReportError> {
     let answer = connection.request(subject, headers, body).await?;
-    let refused = |reason| ReportError::Refused {
-        subject: subject.to_owned(),
-        reason,
+    judge(subject, &answer.body)
+}
+
+/// What the stream's acknowledgement says. It puts what is wrong with a message itself into the
+/// codes that HTTP has for bad requests.
+fn judge(subject: &str, answer: &[u8]) -> Result<(), ReportError> {
+    let subject = || subject.to_owned();
+    let answer: serde_json::Value =
+        serde_json::from_slice(answer).map_err(|error| ReportError::NotStored {
+            subject: subject(),
+            reason: error.to_string(),
+        })?;
+    let Some(error) = answer.get("error") else {
+        return match answer.get("seq") {
+            Some(_) => Ok(()),
+            None => Err(ReportError::NotStored {
+                subject: subject(),
+                reason: "the answer has no sequence".to_owned(),
+            }),
+        };
     };
-    match serde_json::from_slice::<serde_json::Value>(&answer.body) {
-        Ok(answer) if answer.get("seq").is_some() && answer.get("error").is_none() => Ok(()),
-        Ok(answer) => Err(refused(answer["error"]["description"].to_string())),
-        Err(error) => Err(refused(error.to_string())),
+    let reason = error["description"].as_str().unwrap_or_default().to_owned();
+    match error["code"].as_u64() {
+        Some(400..=499) => Err(ReportError::Refused {
+            subject: subject(),
+            reason,
+        }),
+        _ => Err(ReportError::NotStored {
+            subject: subject(),
+            reason,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_good_is_told_from_trouble_that_passes() {
+        let judge = |answer: &str| judge("status.default.c1", answer.as_bytes());
+        assert!(judge(r#"{"stream":"STATUS","seq":7}"#).is_ok());
+        let large = r#"{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"},"stream":"STATUS","seq":0}"#;
+        let large = judge(large).unwrap_err();
+        assert!(
+            large.is_final() && large.to_string().contains("size"),
+            "{large}"
+        );
+        let passing = [
+            r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#,
+            r#"{"error":{"description":"who knows"}}"#,
+            "{}",
+            "no JSON",
+        ];
+        for answer in passing {
+            assert!(!judge(answer).unwrap_err().is_final(), "{answer}");
+        }
     }
 }

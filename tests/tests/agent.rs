@@ -7,6 +7,8 @@
 mod apply;
 #[path = "agent/belief.rs"]
 mod belief;
+#[path = "agent/executor.rs"]
+mod executor;
 #[path = "agent/hub.rs"]
 mod hub;
 #[path = "agent/membership.rs"]
@@ -15,5 +17,9 @@ mod membership;
 mod offline;
 #[path = "agent/ownership.rs"]
 mod ownership;
+#[path = "agent/refusal.rs"]
+mod refusal;
+#[path = "agent/reports.rs"]
+mod reports;
 #[path = "agent/scene.rs"]
 mod scene;

@@ -16,7 +16,7 @@ use crate::driver::{DEFAULT_LEASE_SECONDS, Driver, DriverError, DriverParts, Pro
 use crate::environment::{Backoff, new_id};
 use crate::inventory::{self, Inventory, KubeHealth, Surveyor};
 use crate::journal::Journal;
-use crate::reconcile::{self, Reconciler};
+use crate::reconcile::{self, DefinedAt, Reconciler};
 use crate::task::{TaskEnd, Tasks};
 use crate::uplink::{LinkHandle, Position, Uplink, UplinkEnd};
 use crate::watch::Watches;
@@ -33,6 +33,8 @@ pub(super) enum SessionEnd {
     Stopped,
     /// The hub has ended the membership.
     Revoked,
+    /// The cluster has become the member of another hub.
+    OtherHub,
 }
 
 enum Ended {
@@ -78,9 +80,12 @@ pub(super) async fn run(
     };
     match end {
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Revoked)) => {
-            tasks.all.shutdown().await;
-            journal.clear()?;
+            forget(tasks, &journal).await?;
             Ok(SessionEnd::Revoked)
+        }
+        TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::OtherHub)) => {
+            forget(tasks, &journal).await?;
+            Ok(SessionEnd::OtherHub)
         }
         TaskEnd::Returned(_, Ended::Uplink(UplinkEnd::Failed(error))) => Err(error.into()),
         TaskEnd::Returned(_, Ended::Driver(Err(error))) => Err(error.into()),
@@ -117,6 +122,14 @@ async fn farewell(mut tasks: SessionTasks) -> Result<(), AgentError> {
             Ok(())
         }
     }
+}
+
+/// Ends everything and clears the journal: it is about a hub that is no longer this cluster's.
+async fn forget(mut tasks: SessionTasks, journal: &Journal) -> Result<(), AgentError> {
+    tasks.all.shutdown().await;
+    // Left to itself, the loop would write its journal once more when nothing comes any more.
+    tasks.driver.shutdown().await;
+    Ok(journal.clear()?)
 }
 
 fn start(
@@ -170,6 +183,7 @@ fn start(
         registration: running.registration.clone(),
         store: Arc::clone(&running.registration.store),
         rejoin: token.map(|token| (token, running.plain_introduction())),
+        hub_id: credential.hub_id.clone(),
         handle: link_place,
         position: at,
         health: kube_health,
@@ -208,6 +222,7 @@ fn reconciler(running: &Running, membership: &Membership, contents: Contents) ->
         keys: Arc::clone(&running.registration.keys),
         hub_id: credential.hub_id.clone(),
         agent_id: credential.cluster.to_string(),
+        defined: DefinedAt::default(),
     })
 }
 

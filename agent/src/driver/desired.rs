@@ -3,7 +3,7 @@
 use skein_agent_core::state::{Acceptance, Applied};
 use skein_nats::Message;
 use skein_schema::desired::{DesiredHeader, headers};
-use skein_schema::name::ObjectName;
+use skein_schema::name::{ObjectName, SetName};
 use skein_schema::sync::SyncEnd;
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ impl Driver {
             LinkEvent::Connected => {
                 self.connected(true);
                 self.syncing = false;
+                self.barren = 0;
                 self.sync();
                 self.retry_contents();
             }
@@ -35,6 +36,7 @@ impl Driver {
             }
             LinkEvent::Stored(number) => self.stored(number),
             LinkEvent::NotStored(number) => self.not_stored(number),
+            LinkEvent::Rejected(number) => self.rejected(number),
         }
     }
 
@@ -58,9 +60,8 @@ impl Driver {
         if self.syncing || !self.parts.progress.borrow().connected {
             return;
         }
-        let request = Outgoing::Sync {
-            rev: self.parts.state.rev(),
-        };
+        self.asked = self.parts.state.rev();
+        let request = Outgoing::Sync { rev: self.asked };
         // The queue is full only of what an earlier connection left behind: ask again soon.
         self.syncing = self.parts.outgoing.try_send(request).is_ok();
         if !self.syncing {
@@ -71,29 +72,10 @@ impl Driver {
     fn sync_ended(&mut self, end: Result<SyncEnd, LinkError>) {
         self.syncing = false;
         match end {
-            Ok(SyncEnd::Current { rev, clusterset }) => {
-                if rev < self.parts.state.rev() {
-                    tracing::error!(
-                        have = self.parts.state.rev(),
-                        hub = rev,
-                        "the hub knows less than it once signed"
-                    );
-                }
-                if clusterset != self.parts.position.borrow().set {
-                    self.parts
-                        .position
-                        .send_modify(|position| position.set = clusterset);
-                }
-                self.parts
-                    .progress
-                    .send_if_modified(|progress| !std::mem::replace(&mut progress.current, true));
-                self.evict_at.get_or_insert(Instant::now());
-                // What came while the hub was answering may not be in its answer.
-                if std::mem::take(&mut self.early) > self.parts.state.rev() {
-                    self.sync_soon();
-                }
-            }
-            Ok(SyncEnd::More) => self.sync(),
+            Ok(SyncEnd::Current { rev, clusterset }) => self.caught_up(rev, clusterset),
+            Ok(SyncEnd::More) if self.parts.state.rev() > self.asked => self.sync(),
+            // Nothing of it could be taken in, and the same would come again.
+            Ok(SyncEnd::More) => self.sync_in_vain(),
             Ok(SyncEnd::Sent) => {
                 tracing::warn!("the hub answered a catch-up as if it were a content");
             }
@@ -108,6 +90,48 @@ impl Driver {
                 // Soon, but not at once: a hub that is just starting needs a moment.
                 self.sync_at = self.after(self.parts.times.resend);
             }
+        }
+    }
+
+    /// The hub has sent all that there is up to `rev`. The agent is up to date only if it could
+    /// take that in: of a hub that is newer than itself it may understand nothing.
+    fn caught_up(&mut self, rev: u64, clusterset: SetName) {
+        if clusterset != self.parts.position.borrow().set {
+            self.parts
+                .position
+                .send_modify(|position| position.set = clusterset);
+        }
+        let have = self.parts.state.rev();
+        let is_current = rev <= have;
+        self.parts.progress.send_if_modified(|progress| {
+            std::mem::replace(&mut progress.current, is_current) != is_current
+        });
+        if !is_current {
+            tracing::error!(
+                have,
+                hub = rev,
+                "what the hub has sent could not be taken in; it is asked again"
+            );
+            self.evict_at = None;
+            self.sync_in_vain();
+            return;
+        }
+        if rev < have {
+            tracing::error!(have, hub = rev, "the hub knows less than it once signed");
+        }
+        self.evict_at.get_or_insert(Instant::now());
+        // What came while the hub was answering may not be in its answer.
+        if std::mem::take(&mut self.early) > have {
+            self.sync_soon();
+        }
+    }
+
+    /// A catch-up has ended without all that it was for: the next one waits, the longer the more
+    /// often that happens.
+    fn sync_in_vain(&mut self) {
+        self.sync_soon();
+        if self.parts.state.rev() == self.asked {
+            self.barren = self.barren.saturating_add(1);
         }
     }
 
@@ -149,7 +173,9 @@ impl Driver {
 
     /// Whoever plants messages must not make the agent ask all the time.
     fn sync_soon(&mut self) {
-        let soon = self.after(self.parts.times.resend);
+        let times = &self.parts.times;
+        let wait = times.resend.saturating_mul(1 << self.barren.min(16));
+        let soon = self.after(wait.min(times.sync));
         self.sync_at = self.sync_at.min(soon);
     }
 
@@ -158,6 +184,7 @@ impl Driver {
     }
 
     fn wanted(&mut self, applied: Applied) {
+        self.barren = 0;
         self.desired_changed = true;
         self.journal_soon();
         for (name, _) in &applied.forgotten {

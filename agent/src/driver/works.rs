@@ -14,8 +14,8 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Driver;
-use super::work_run::{WorkRun, is_denied};
+use super::work_run::{Attempt, WorkRun};
+use super::{Driver, Progress};
 use crate::environment::fraction;
 use crate::metrics::Metrics;
 use crate::outbox::About;
@@ -178,15 +178,20 @@ impl Driver {
             &self.parts.metrics.attempts,
             if failed == 0 { "applied" } else { "incomplete" },
         );
-        let Some(run) = self.works.get_mut(name) else {
+        let (Some(run), Some(held)) = (self.works.get_mut(name), self.parts.state.work(name))
+        else {
             return;
         };
         tracing::info!(
             work = %name, manifests = outcome.outcomes.len(), failed, leaving = outcome.leaving,
             traceparent = run.traceparent.as_deref(), "a work was applied"
         );
-        run.tried = Some(about);
-        run.take_in(outcome.outcomes, outcome.applied);
+        run.take_in(Attempt {
+            about,
+            executor: held.work.spec.executor.is_some(),
+            outcomes: outcome.outcomes,
+            applied: outcome.applied,
+        });
         let drifted = run.has_drifted();
         match retry {
             Retry::OnChange => {
@@ -210,14 +215,21 @@ impl Driver {
     /// this generation yet, that is told of every manifest; later it is a passing trouble.
     fn not_applied(&mut self, name: &ObjectName, about: (Uuid, i64), error: &ReconcileError) {
         Metrics::count(&self.parts.metrics.attempts, "failed");
-        tracing::warn!(work = %name, error = error as &dyn std::error::Error, "a work could not be applied");
         let (Some(run), Some(held)) = (self.works.get_mut(name), self.parts.state.work(name))
         else {
             return;
         };
+        tracing::warn!(
+            work = %name, traceparent = run.traceparent.as_deref(),
+            error = error as &dyn std::error::Error, "a work could not be applied"
+        );
         if run.tried != Some(about) && run.attempts > 0 {
-            run.tried = Some(about);
-            run.take_in(reconcile::untried(&held.work, error), BTreeMap::new());
+            run.take_in(Attempt {
+                about,
+                executor: held.work.spec.executor.is_some(),
+                outcomes: reconcile::untried(&held.work, error),
+                applied: BTreeMap::new(),
+            });
             self.unreported.insert(name.clone());
             self.report();
         }
@@ -230,12 +242,12 @@ impl Driver {
         uid: Uuid,
         result: Result<Removal, ReconcileError>,
     ) {
+        let run = self.works.entry(name.clone()).or_default();
+        let traceparent = run.traceparent.clone();
         match result {
             Ok(Removal::Done) => {
                 Metrics::count(&self.parts.metrics.attempts, "removed");
-                tracing::info!(work = %name, "a work and what it owned are gone");
-                let run = self.works.entry(name.clone()).or_default();
-                let traceparent = run.traceparent.clone();
+                tracing::info!(work = %name, traceparent, "a work and what it owned are gone");
                 *run = WorkRun::default();
                 run.removed = Some(uid);
                 run.traceparent.clone_from(&traceparent);
@@ -252,12 +264,15 @@ impl Driver {
             }
             Ok(Removal::Waiting { objects }) => {
                 Metrics::count(&self.parts.metrics.attempts, "removing");
-                tracing::info!(work = %name, objects, "objects of a removed work are not gone yet");
+                tracing::info!(work = %name, traceparent, objects, "objects of a removed work are not gone yet");
                 self.retry_later(name, retry::APPLY);
             }
             Err(error) => {
                 Metrics::count(&self.parts.metrics.attempts, "failed");
-                tracing::warn!(work = %name, error = &error as &dyn std::error::Error, "a work could not be removed");
+                tracing::warn!(
+                    work = %name, traceparent, error = &error as &dyn std::error::Error,
+                    "a work could not be removed"
+                );
                 self.retry_later(name, retry::APPLY);
             }
         }
@@ -279,7 +294,8 @@ impl Driver {
     pub(super) fn evict(&mut self) {
         self.evict_at = Some(self.after(self.parts.times.evict));
         while self.evictions.try_join_next().is_some() {}
-        if !self.parts.progress.borrow().connected || !self.evictions.is_empty() {
+        let Progress { connected, current } = *self.parts.progress.borrow();
+        if !connected || !current || !self.evictions.is_empty() {
             return;
         }
         let known = self.parts.state.works().keys().cloned().collect();
@@ -327,7 +343,7 @@ impl Driver {
             for (index, outcome) in run.outcomes.iter().enumerate() {
                 let resource = &outcome.resource;
                 let unknown = resource.resource.is_empty() || resource.name.is_empty();
-                if unknown || is_denied(outcome) {
+                if unknown || !run.shows(index) {
                     continue;
                 }
                 let api_version = if resource.group.is_empty() {

@@ -222,7 +222,13 @@ impl Link for NatsLink {
             let subject = subject::status(set, &self.cluster);
             let stored =
                 skein_nats::status::report(&self.connection, &subject, headers, body).await;
-            stored.map_err(|error| LinkError::Unreachable(error.into()))
+            stored.map_err(|error| {
+                if error.is_final() {
+                    LinkError::Rejected(error.into())
+                } else {
+                    LinkError::Unreachable(error.into())
+                }
+            })
         })
     }
 

@@ -206,7 +206,9 @@ fn to_apply_error(cluster: &Cluster, step: &ApplyStep, error: &ApiError) -> Appl
     let message = cause::chain(error);
     match error {
         ApiError::FieldConflict { .. } => ApplyError::Conflict(message),
-        ApiError::Forbidden { .. } => ApplyError::Denied(message),
+        // Whatever refuses an executor may refuse it the object. The agent itself is refused by
+        // webhooks, quotas and namespaces that end: that is about this write alone.
+        ApiError::Forbidden { .. } if cluster.acts_for_another() => ApplyError::Denied(message),
         ApiError::NotFound { .. } => {
             // Its namespace is missing, or its definition has gone.
             cluster.forget(
@@ -215,7 +217,8 @@ fn to_apply_error(cluster: &Cluster, step: &ApplyStep, error: &ApiError) -> Appl
             );
             ApplyError::Failed(message)
         }
-        ApiError::Invalid { .. }
+        ApiError::Forbidden { .. }
+        | ApiError::Invalid { .. }
         | ApiError::AlreadyExists { .. }
         | ApiError::Changed { .. }
         | ApiError::Server { .. }

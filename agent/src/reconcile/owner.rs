@@ -1,16 +1,39 @@
 //! The `AppliedManifestWork` of a work: written before anything is applied, deleted last.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::Value;
 use skein_agent_core::applied_work::{self, AppliedResource, Owner};
 use skein_schema::name::ObjectName;
+use tokio::time::Instant;
 
 use super::{ReconcileError, Reconciler};
 use crate::cluster::{ApiError, Cluster, ResolveError};
 
 /// Field manager of what the agent writes for itself.
 pub(super) const MANAGER: &str = "skein-agent";
+/// Between two attempts to install a definition that is missing.
+const REDEFINE: Duration = Duration::from_secs(30);
+
+/// When a definition that is missing was last written: many works miss it at once, and one of them
+/// asks for it.
+#[derive(Debug, Default)]
+pub struct DefinedAt(Mutex<Option<Instant>>);
+
+impl DefinedAt {
+    /// Whether it is time to write it; then the time begins anew.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now.duration_since(last) >= REDEFINE);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}
 
 /// What the record of a work says.
 pub(super) struct Record {
@@ -36,7 +59,7 @@ impl Record {
 impl Reconciler {
     /// Makes sure of the work's record: the owner to put into objects, and what it owns so far.
     pub(super) async fn own(&self, work: &ObjectName) -> Result<Record, ReconcileError> {
-        let resource = self.definition().await?;
+        let resource = self.sure_definition().await?;
         let name = applied_work::name(&self.hub_id, work);
         let object = applied_work::object(&self.hub_id, &self.agent_id, work);
         let live = self
@@ -108,6 +131,29 @@ impl Reconciler {
         }
     }
 
+    /// As [`Self::definition`], but a definition that is missing is installed again: somebody has
+    /// deleted it, or the agent was not allowed to write it when it started.
+    async fn sure_definition(&self) -> Result<ApiResource, ReconcileError> {
+        match self.definition().await {
+            Err(ReconcileError::NoDefinition(ResolveError::UnknownKind { .. }))
+                if self.defined.is_due(Instant::now()) =>
+            {
+                tracing::warn!(
+                    "the cluster does not serve AppliedManifestWork; its definition is written again"
+                );
+                if let Err(error) = ensure_definition(&self.cluster).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the definition of AppliedManifestWork cannot be written"
+                    );
+                }
+                // Written is not served yet: the next attempt at the work finds it, at the latest.
+                self.definition().await
+            }
+            other => other,
+        }
+    }
+
     pub(super) async fn definition(&self) -> Result<ApiResource, ReconcileError> {
         let found = self
             .cluster
@@ -152,4 +198,19 @@ pub(crate) async fn ensure_definition(cluster: &Cluster) -> Result<(), ApiError>
         .apply(&resource, None, &name, &crd, MANAGER, true)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_definition_is_written_now_and_then() {
+        let (defined, start) = (DefinedAt::default(), Instant::now());
+        let due = |seconds| defined.is_due(start + Duration::from_secs(seconds));
+        assert_eq!(
+            [0, 1, 29, 30, 31, 60].map(due),
+            [true, false, false, true, false, true]
+        );
+    }
 }

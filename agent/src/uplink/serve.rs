@@ -158,7 +158,11 @@ impl Serving<'_> {
                     error = &error as &dyn std::error::Error,
                     "a status is not known to be stored"
                 );
-                self.tell(LinkEvent::NotStored(number)).await
+                let event = match error {
+                    LinkError::Rejected(_) => LinkEvent::Rejected(number),
+                    _ => LinkEvent::NotStored(number),
+                };
+                self.tell(event).await
             }
         }
     }

@@ -1,13 +1,16 @@
 //! What an agent believes: what the hub has signed, in order, and contents with the right digest.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
+use skein_agent::{Agent, AgentState};
 use skein_schema::digest::Digest;
 use skein_schema::kind::condition;
 use skein_schema::seal::{PublicKey, SecretKey, seal};
 
-use super::scene::{Scene, change, config_map, data, is};
+use super::scene::{Scene, change, config_map, data, is, options};
 
 #[tokio::test]
 async fn forged_and_replayed_messages_change_nothing() {
@@ -204,4 +207,75 @@ async fn a_sealed_secret_is_opened_here_and_nowhere_else() {
     .unwrap();
     assert!(!said.contains("hunter2") && !said.contains(&BASE64.encode(b"hunter2")));
     scene.agent.stop().await.unwrap();
+}
+
+/// An agent with an empty disk, on a cluster with a work, and a hub that it cannot understand.
+async fn perplexed(messages: u64) -> Scene {
+    let scene = Scene::start().await;
+    scene
+        .hub
+        .publish(vec![change("web", 1, json!([config_map("a", "1")]))]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    let Scene {
+        hub, sim, agent, ..
+    } = scene;
+    agent.stop().await.unwrap();
+    hub.speak_in_riddles(messages);
+    let state_dir = tempfile::tempdir().unwrap();
+    let mut given = options(&hub, &sim, state_dir.path());
+    given.times.driver.evict = Duration::from_millis(10);
+    given.times.driver.eviction_grace = jiff::SignedDuration::ZERO;
+    let agent = Agent::start(given).await.unwrap();
+    Scene {
+        hub,
+        sim,
+        agent,
+        state_dir,
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_read_what_is_wanted_evicts_nothing_and_asks_now_and_then() {
+    // All that there is, and the first page of more.
+    for messages in [1, 5] {
+        let scene = perplexed(messages).await;
+        let count = |more: usize| {
+            let before = scene.hub.state().syncs.len();
+            let hub = scene.hub.clone();
+            async move {
+                hub.until("catch-ups", |state| {
+                    (state.syncs.len() >= before + more).then_some(())
+                })
+                .await;
+            }
+        };
+        count(1).await;
+        let started = tokio::time::Instant::now();
+        count(3).await;
+        let asked_for = started.elapsed();
+        assert!(asked_for >= Duration::from_millis(200), "{asked_for:?}");
+        let state = scene.agent.state().borrow().clone();
+        let perplexed = AgentState::Running {
+            connected: true,
+            current: false,
+        };
+        assert_eq!(state, perplexed);
+        assert!(scene.config_map("a").await.is_some(), "nothing is evicted");
+
+        // The hub speaks as before.
+        scene.hub.forget_everything();
+        scene
+            .hub
+            .keep(vec![change("web", 1, json!([config_map("a", "2")]))]);
+        scene
+            .until_state(|state| matches!(state, AgentState::Running { current: true, .. }))
+            .await;
+        scene
+            .until_config_map("a", "applied", |found| data(found) == Some("2"))
+            .await;
+        scene.agent.stop().await.unwrap();
+    }
 }

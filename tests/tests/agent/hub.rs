@@ -28,6 +28,8 @@ use tokio::sync::{broadcast, watch};
 
 /// Most desired messages in one page of a catch-up.
 const PAGE: usize = 4;
+/// Largest status that the bus takes.
+const LARGEST_STATUS: usize = 1024 * 1024 - 4096;
 
 /// The hub. Clones are handles of the same one.
 #[derive(Clone)]
@@ -47,6 +49,16 @@ pub(crate) struct State {
     log: Vec<(u64, Message)>,
     contents: BTreeMap<Digest, Vec<u8>>,
     connections: u64,
+    /// Names the hub.
+    pub hub_id: String,
+    /// The bus lets nobody in with a join token.
+    pub refuses_token: bool,
+    /// How often agents have tried to connect.
+    pub attempts: u32,
+    /// Statuses are not stored.
+    pub is_deaf: bool,
+    /// A status about this work is refused for good, and so is one that is too large.
+    pub refuses: Option<String>,
     /// How long credentials live.
     pub life: SignedDuration,
     /// What joining agents are told; a credential if nothing.
@@ -85,6 +97,11 @@ impl MemoryHub {
             log: Vec::new(),
             contents: BTreeMap::new(),
             connections: 0,
+            hub_id: "h".repeat(64),
+            refuses_token: false,
+            attempts: 0,
+            is_deaf: false,
+            refuses: None,
             life: SignedDuration::from_hours(24),
             join_answer: None,
             joins: Vec::new(),
@@ -125,28 +142,22 @@ impl MemoryHub {
         let body = serde_json::to_vec(&DesiredMessage {
             traceparent,
             changes,
-        })
-        .unwrap();
-        let header = DesiredHeader {
-            cluster: cluster(),
-            rev,
-            previous,
-            sequence: 100 + rev,
-            key_id: "k1".into(),
-        };
-        let signature = BASE64URL_NOPAD.encode(&key.sign(&signed_bytes(&header, &body)).to_bytes());
-        let mut named: Headers = header
-            .to_headers()
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        named.insert(headers::SIGNATURE, signature);
-        Message {
-            subject: "live.desired.default.c1".into(),
-            reply: None,
-            headers: named,
-            body: body.into(),
-        }
+        });
+        sign_body(key, rev, previous, body.unwrap())
+    }
+
+    /// From now on the hub has nothing but so many messages that it has signed and that this agent
+    /// cannot read.
+    pub(crate) fn speak_in_riddles(&self, count: u64) {
+        let mut state = self.state();
+        let riddle = |rev| sign_body(&state.key, rev, 0, b"{\"riddle\":true}".to_vec());
+        let log = (1..=count).map(|rev| (rev, riddle(rev))).collect();
+        state.log = log;
+    }
+
+    /// From now on the hub has nothing, as one that has just been made.
+    pub(crate) fn forget_everything(&self) {
+        self.state().log.clear();
     }
 
     /// Keeps the changes as the next message without sending it: it got lost.
@@ -253,7 +264,7 @@ impl MemoryHub {
         let state = self.state();
         Credential {
             cluster: cluster.clone(),
-            hub_id: "h".repeat(64),
+            hub_id: state.hub_id.clone(),
             jwt: "memory".into(),
             expires_at: now().checked_add(state.life).unwrap(),
             certificate: None,
@@ -264,6 +275,29 @@ impl MemoryHub {
             )]),
             clusterset: state.set.clone(),
         }
+    }
+}
+
+fn sign_body(key: &SigningKey, rev: u64, previous: u64, body: Vec<u8>) -> Message {
+    let header = DesiredHeader {
+        cluster: cluster(),
+        rev,
+        previous,
+        sequence: 100 + rev,
+        key_id: "k1".into(),
+    };
+    let signature = BASE64URL_NOPAD.encode(&key.sign(&signed_bytes(&header, &body)).to_bytes());
+    let mut named: Headers = header
+        .to_headers()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    named.insert(headers::SIGNATURE, signature);
+    Message {
+        subject: "live.desired.default.c1".into(),
+        reply: None,
+        headers: named,
+        body: body.into(),
     }
 }
 
@@ -318,7 +352,12 @@ impl Bus for MemoryHub {
         _: &'a [String],
     ) -> BoxFuture<'a, Result<Box<dyn JoinLink>, LinkError>> {
         let link = Box::new(self.clone()) as Box<dyn JoinLink>;
-        async move { Ok(link) }.boxed()
+        let answer = if self.state().refuses_token {
+            Err(LinkError::Refused("refused".into()))
+        } else {
+            Ok(link)
+        };
+        async move { answer }.boxed()
     }
 
     fn connect(&self, _: LinkSettings) -> BoxFuture<'_, Result<Arc<dyn Link>, LinkError>> {
@@ -329,6 +368,8 @@ impl Bus for MemoryHub {
                 .await
                 .unwrap()
                 .clone();
+            self.state().attempts += 1;
+            self.touch();
             match state {
                 LinkState::Refused(_) => Err(LinkError::Refused("refused".into())),
                 _ => Ok(Arc::new(self.clone()) as Arc<dyn Link>),
@@ -421,14 +462,22 @@ impl Link for MemoryHub {
         _: Headers,
         body: Bytes,
     ) -> BoxFuture<'a, Result<(), LinkError>> {
-        let stored = if self.online() {
-            let message = serde_json::from_slice(&body).unwrap();
-            self.state().statuses.push((set.clone(), message));
-            self.touch();
-            Ok(())
-        } else {
-            Err(unreachable())
+        let message: StatusMessage = serde_json::from_slice(&body).unwrap();
+        let mut state = self.state();
+        let is_refused = |update: &StatusUpdate| match update {
+            StatusUpdate::Work(report) => state.refuses.as_deref() == Some(report.name.as_str()),
+            _ => false,
         };
+        let stored = if !self.online() || state.is_deaf {
+            Err(unreachable())
+        } else if body.len() > LARGEST_STATUS || message.updates.iter().any(is_refused) {
+            Err(LinkError::Rejected("never".into()))
+        } else {
+            state.statuses.push((set.clone(), message));
+            Ok(())
+        };
+        drop(state);
+        self.touch();
         async move { stored }.boxed()
     }
 

@@ -427,3 +427,40 @@ async fn a_work_that_the_hub_forgot_by_force_is_evicted_after_its_grace() {
     assert!(scene.config_map("b").await.is_some());
     scene.agent.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_definition_that_somebody_has_deleted_is_installed_again() {
+    let scene = Scene::start().await;
+    scene
+        .hub
+        .publish(vec![change("web", 1, json!([config_map("a", "1")]))]);
+    scene
+        .hub
+        .work("web", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    let resource = kube::core::ApiResource {
+        group: "apiextensions.k8s.io".into(),
+        version: "v1".into(),
+        api_version: "apiextensions.k8s.io/v1".into(),
+        kind: "CustomResourceDefinition".into(),
+        plural: "customresourcedefinitions".into(),
+    };
+    let definitions: kube::Api<kube::api::DynamicObject> =
+        kube::Api::all_with(scene.sim.client(), &resource);
+    let name = "appliedmanifestworks.work.open-cluster-management.io";
+    definitions.delete(name, &Default::default()).await.unwrap();
+    super::scene::eventually("the end of the definition", || async {
+        definitions.get_opt(name).await.unwrap().is_none()
+    })
+    .await;
+
+    scene
+        .hub
+        .publish(vec![change("late", 1, json!([config_map("b", "1")]))]);
+    scene
+        .hub
+        .work("late", "applied", |report| is(report, "Applied", "True", 1))
+        .await;
+    assert!(definitions.get_opt(name).await.unwrap().is_some());
+    scene.agent.stop().await.unwrap();
+}

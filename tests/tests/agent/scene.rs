@@ -44,13 +44,44 @@ pub(crate) fn options(hub: &MemoryHub, sim: &SimCluster, state_dir: &Path) -> Ag
     options
 }
 
+/// A client of the cluster for an agent; requests that `refuses` picks are answered with 403.
+pub(crate) fn guarded(
+    sim: &SimCluster,
+    refuses: impl Fn(&http::Request<kube::client::Body>) -> bool + Send + Sync + 'static,
+) -> kube::Client {
+    let refusal = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+        "message": "the guard says no",
+    })
+    .to_string();
+    let sim = sim.clone();
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let refusal = refuses(&request).then(|| refusal.clone());
+        let mut service = sim.service();
+        async move {
+            let Some(refusal) = refusal else {
+                return tower::Service::call(&mut service, request).await;
+            };
+            let answer = http::Response::builder().status(403);
+            let answer = answer.header("content-type", "application/json");
+            Ok(answer.body(axum::body::Body::from(refusal)).unwrap())
+        }
+    });
+    kube::Client::new(service, "default")
+}
+
 impl Scene {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_, _| ()).await
+    }
+
+    /// As [`Self::start`], with other options.
+    pub(crate) async fn start_with(change: impl FnOnce(&SimCluster, &mut AgentOptions)) -> Self {
         let (hub, sim) = (MemoryHub::new(), SimCluster::new(SimOptions::named("c1")));
         let state_dir = tempfile::tempdir().unwrap();
-        let agent = Agent::start(options(&hub, &sim, state_dir.path()))
-            .await
-            .unwrap();
+        let mut options = options(&hub, &sim, state_dir.path());
+        change(&sim, &mut options);
+        let agent = Agent::start(options).await.unwrap();
         let scene = Self {
             hub,
             sim,
@@ -140,6 +171,11 @@ impl Scene {
 
     /// Another agent of the same cluster on the same folder, after this one has stopped.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// As [`Self::restart`], with other options.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut AgentOptions)) -> Self {
         let Self {
             hub,
             sim,
@@ -147,9 +183,9 @@ impl Scene {
             state_dir,
         } = self;
         agent.stop().await.unwrap();
-        let agent = Agent::start(options(&hub, &sim, state_dir.path()))
-            .await
-            .unwrap();
+        let mut options = options(&hub, &sim, state_dir.path());
+        change(&mut options);
+        let agent = Agent::start(options).await.unwrap();
         Self {
             hub,
             sim,
