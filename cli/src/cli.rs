@@ -52,7 +52,7 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) config: Option<PathBuf>,
-    /// How long to wait for the bus and for the hub's decision
+    /// How long to wait for the bus, for the hub's decision, and for each part of an answer
     #[arg(long, global = true, default_value = "30s", value_parser = moment::parse_wait, value_name = "DURATION", help_heading = "Global options")]
     pub(crate) request_timeout: Duration,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use skein_nats::connect::{self, ConnectError, RequestError, Retry, Tls};
+use skein_nats::connect::{self, Retry, Tls};
 use skein_nats::{Connection, Credentials, Headers, Message, Settings};
 use skein_schema::code::{Code, Refusal};
 use skein_schema::command::{Change, Command, CommandMessage, CommandResult};
@@ -20,10 +20,10 @@ use crate::app;
 use crate::context::Context;
 use crate::error::{CliError, CliResult};
 
-/// How long a hub may be silent within an answer before we call it gone.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How long we wait for the next change of something that may never change again.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+mod answers;
+mod failure;
+
+pub(crate) use answers::{Answers, Unheard};
 
 /// A connection to a hub as one user.
 pub(crate) struct Client {
@@ -42,7 +42,8 @@ pub(crate) struct Done {
 }
 
 impl Client {
-    /// Connects as `context` says. `timeout` bounds connecting and each command.
+    /// Connects as `context` says. `timeout` bounds connecting, each command, and each silence of a
+    /// hub that answers.
     pub(crate) async fn connect(context: &Context, timeout: Duration) -> CliResult<Self> {
         let credentials = &context.credentials;
         if let Err(error) = std::fs::metadata(credentials) {
@@ -67,7 +68,7 @@ impl Client {
         });
         let connection = connect::connect(&settings)
             .await
-            .map_err(|error| connect_error(context, &error))?;
+            .map_err(|error| failure::of_connection(context, &error))?;
         Ok(Self {
             connection,
             user: context.user.clone(),
@@ -95,23 +96,15 @@ impl Client {
                 CliError::new(Code::Unreachable, "cannot listen for the result").because(&error)
             })?;
         // The first answer is the bus's: the command is stored and cannot be lost any more.
-        self.connection
+        let answer = self
+            .connection
             .request(&subject::command(&self.user, verb), headers, body)
-            .await
-            .map_err(|error| {
-                request_error(&error, "the command was not stored; nothing has changed")
-            })?;
-        let result = tokio::time::timeout(self.timeout, results.next()).await;
-        let message = match result {
+            .await;
+        failure::check_stored(answer, id)?;
+        let message = match tokio::time::timeout(self.timeout, results.next()).await {
             Ok(Some(message)) => message,
-            Ok(None) => return Err(CliError::new(Code::Unreachable, "the connection was lost before the result came").with_hint(
-                format!("`skein events --type command --since 5m` tells what became of it (command {id})"),
-            )),
-            Err(_) => return Err(CliError::new(
-                Code::NoHub,
-                format!("no hub has answered within {}s", self.timeout.as_secs()),
-            )
-            .with_hint(format!("the command {id} has passed its deadline and will not be carried out; `skein doctor` looks for the cause"))),
+            Ok(None) => return Err(failure::lost(id)),
+            Err(_) => return Err(failure::no_result(id, self.timeout)),
         };
         match from_body(&message)? {
             CommandResult::Done {
@@ -132,24 +125,24 @@ impl Client {
 
     /// Asks `query`; the answers come through [`Answers::next`].
     pub(crate) async fn query(&self, query: &Query) -> CliResult<Answers> {
-        let endless = matches!(query, Query::Watch(_))
-            || matches!(query, Query::Events(filter) if filter.follow);
         let body = to_body(query)?;
         let headers = self.envelope(
             app::new_id(),
             &format!("skein.query.{}.v1", query.what()),
             &body,
         );
+        let events = self.connection.events();
         let stream = self
             .connection
             .request_many(&subject::query(&self.user, query.what()), headers, body)
             .await
-            .map_err(|error| request_error(&error, "the question was not answered"))?;
-        Ok(Answers {
-            stream,
-            endless,
-            first: true,
-        })
+            .map_err(|error| failure::of_question(&error, "the question was not sent"))?;
+        Ok(Answers::new(stream, self.timeout, events))
+    }
+
+    /// How long the bus and the hub may take to answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// How long the bus takes for one round trip, and nothing else.
@@ -186,45 +179,6 @@ impl Client {
     }
 }
 
-/// The answers to one question.
-pub(crate) struct Answers {
-    stream: connect::Answers,
-    endless: bool,
-    first: bool,
-}
-
-impl Answers {
-    /// The next answer; `None` after the last one.
-    pub(crate) async fn next(&mut self) -> CliResult<Option<Answer>> {
-        // A watch may be silent as long as nothing changes; its first answer may not.
-        let patience = if self.endless && !self.first {
-            FOREVER
-        } else {
-            SILENCE
-        };
-        self.first = false;
-        let message = self
-            .stream
-            .next(patience)
-            .await
-            .map_err(|error| request_error(&error, "the hub has stopped answering"))?;
-        match from_body(&message)? {
-            Answer::End { .. } => Ok(None),
-            Answer::Refused(refusal) => Err(refusal.into()),
-            answer => Ok(Some(answer)),
-        }
-    }
-
-    /// All answers until the last.
-    pub(crate) async fn collect(mut self) -> CliResult<Vec<Answer>> {
-        let mut answers = Vec::new();
-        while let Some(answer) = self.next().await? {
-            answers.push(answer);
-        }
-        Ok(answers)
-    }
-}
-
 /// PEM of the authority that the context names, if it does.
 pub(crate) fn authority(context: &Context) -> CliResult<Option<String>> {
     let read = |path: &std::path::PathBuf| {
@@ -254,42 +208,4 @@ fn from_body<T: DeserializeOwned>(message: &Message) -> CliResult<T> {
             .because(&error)
             .with_hint("compare `skein version` with the hub's: one of them is too old")
     })
-}
-
-fn connect_error(context: &Context, error: &ConnectError) -> CliError {
-    let servers = context.servers.join(", ");
-    let (code, message, hint) = match error {
-        ConnectError::Refused { .. } => (
-            Code::Unauthenticated,
-            format!(
-                "the bus does not accept the credentials of user {}",
-                context.user
-            ),
-            "they may have expired or been revoked: ask an administrator of the hub for new ones",
-        ),
-        ConnectError::Credentials { .. } => (
-            Code::LocalFile,
-            format!(
-                "cannot use the credentials {}",
-                context.credentials.display()
-            ),
-            "`skein context show` prints which file the context names",
-        ),
-        _ => (
-            Code::Unreachable,
-            format!("cannot reach the bus at {servers}"),
-            "is the hub running? `skein up` starts one; `skein context list` shows where you look",
-        ),
-    };
-    CliError::new(code, message).because(error).with_hint(hint)
-}
-
-fn request_error(error: &RequestError, consequence: &str) -> CliError {
-    match error {
-        RequestError::NobodyThere { .. } => {
-            CliError::new(Code::NoHub, format!("no hub is there: {consequence}"))
-                .with_hint("the bus runs, but no hub is connected to it; `skein doctor` tells more")
-        }
-        other => CliError::new(Code::Unreachable, consequence).because(other),
-    }
 }

@@ -35,11 +35,7 @@ pub(crate) fn read(sources: &[String], recursive: bool) -> CliResult<Vec<Documen
     let mut documents = Vec::new();
     for source in sources {
         if source == "-" {
-            let mut text = String::new();
-            std::io::stdin()
-                .take(FILE_MAX)
-                .read_to_string(&mut text)
-                .map_err(|error| CliError::io("read standard input", &error))?;
+            let text = read_stream(std::io::stdin(), FILE_MAX)?;
             documents.extend(parse("standard input", &text)?);
             continue;
         }
@@ -63,6 +59,21 @@ pub(crate) fn read_or_none(sources: &[String], recursive: bool) -> CliResult<Vec
     } else {
         read(sources, recursive)
     }
+}
+
+/// Reads standard input. Its size is not known before, and a part of it would look like the whole.
+fn read_stream(stream: impl std::io::Read, most: u64) -> CliResult<String> {
+    let mut bytes = Vec::new();
+    let io = |error: std::io::Error| CliError::io("read standard input", &error);
+    stream.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > most {
+        return Err(CliError::new(
+            Code::TooLarge,
+            format!("standard input has more than {most} bytes, at most as many are read"),
+        ));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| io(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }
 
 fn read_file(file: &Path) -> CliResult<String> {
@@ -262,6 +273,17 @@ mod tests {
             );
             assert_eq!(error.code(), Code::MalformedDocument);
         }
+    }
+
+    #[test]
+    fn standard_input_is_read_whole_or_not_at_all() {
+        assert_eq!(read_stream(&b"abcd"[..], 4).unwrap(), "abcd");
+        let error = read_stream(&b"abcde"[..], 4).unwrap_err();
+        assert_eq!(error.code(), Code::TooLarge);
+        assert_eq!(
+            read_stream(&b"\xff"[..], 4).unwrap_err().code(),
+            Code::LocalFile
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod commands;
 mod context;
 mod documents;
 mod error;
+mod follow;
 mod keyed;
 mod moment;
 mod output;

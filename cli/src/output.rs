@@ -67,46 +67,51 @@ impl FromStr for Format {
 }
 
 impl OutputArguments {
-    /// Prints a list of objects of one kind. `one` is for a single object asked for by name: json
-    /// and yaml then print it alone instead of a List.
-    pub(crate) fn print_list(
-        &self,
-        kind: KindName,
-        objects: Vec<Value>,
-        namespaces: bool,
-        one: bool,
-        now: Timestamp,
-    ) -> CliResult<()> {
+    /// Whether all objects, of whatever kinds, are printed as one document.
+    pub(crate) fn is_document(&self) -> bool {
+        matches!(
+            self.output,
+            Format::Json | Format::Yaml | Format::JsonPath(_)
+        )
+    }
+
+    /// Prints objects as one document: a List, or with `one` the object alone, which was asked for
+    /// by name.
+    pub(crate) fn print_document(&self, mut objects: Vec<Value>, one: bool) -> CliResult<()> {
+        if !matches!(self.output, Format::JsonPath(_)) {
+            objects.iter_mut().for_each(|object| self.trim(object));
+        }
+        let whole = if one && objects.len() == 1 {
+            objects.remove(0)
+        } else {
+            list(objects)
+        };
         match &self.output {
-            Format::Table | Format::Wide => {
-                let mut table = self.table(kind, namespaces);
-                for object in &objects {
-                    table.row(self.cells(kind, object, namespaces, now));
-                }
-                print(&table.render(!self.no_headers))
-            }
-            Format::Name => objects
-                .iter()
-                .try_for_each(|object| print(&name_line(kind, object))),
             Format::JsonPath(template) => {
-                let whole = if one {
-                    objects.into_iter().next().unwrap_or_default()
-                } else {
-                    list(objects)
-                };
                 print(&template.render(&whole).map_err(CliError::argument)?)
             }
-            Format::Json | Format::Yaml => {
-                let mut objects = objects;
-                objects.iter_mut().for_each(|object| self.trim(object));
-                let whole = if one && objects.len() == 1 {
-                    objects.remove(0)
-                } else {
-                    list(objects)
-                };
-                self.print_value(&whole)
-            }
+            _ => self.print_value(&whole),
         }
+    }
+
+    /// Prints objects of one kind, a line each, where they are not one document.
+    pub(crate) fn print_lines(
+        &self,
+        kind: KindName,
+        objects: &[Value],
+        namespaces: bool,
+        now: Timestamp,
+    ) -> CliResult<()> {
+        if matches!(self.output, Format::Name) {
+            return objects
+                .iter()
+                .try_for_each(|object| print(&name_line(kind, object)));
+        }
+        let mut table = self.table(kind, namespaces);
+        for object in objects {
+            table.row(self.cells(kind, object, namespaces, now));
+        }
+        print(&table.render(!self.no_headers))
     }
 
     /// Prints one object of a stream of changes.

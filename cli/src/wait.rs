@@ -5,17 +5,18 @@ use std::time::Duration;
 use serde_json::Value;
 use skein_schema::code::Code;
 use skein_schema::object::ObjectKey;
-use skein_schema::query::{Answer, Query, WatchChange};
+use skein_schema::query::{Answer, WatchChange};
 
 use crate::ask;
 use crate::client::{Client, unexpected};
 use crate::error::{CliError, CliResult};
+use crate::follow::{Patience, Watch};
 use crate::output::columns;
 
 /// Whether an object is as wanted: `Ok`, or what it still lacks.
 pub(crate) type Judge = fn(&Value) -> Result<(), String>;
 
-/// Watches `key` until `judge` is content.
+/// Watches `key` until `judge` is content. A hub that goes away is waited for like everything else.
 ///
 /// # Errors
 /// After `timeout`, with what is still lacking.
@@ -27,7 +28,7 @@ pub(crate) async fn until(
 ) -> CliResult<Value> {
     let mut lacks = "it does not exist".to_owned();
     let watch = async {
-        let mut answers = client.query(&Query::Watch(ask::one(key, None))).await?;
+        let mut answers = Watch::begin(client, ask::one(key, None), Patience::WAITING).await?;
         loop {
             match answers.next().await? {
                 Some(Answer::Changed {
@@ -60,7 +61,7 @@ pub(crate) async fn until_gone(
     timeout: Duration,
 ) -> CliResult<()> {
     let watch = async {
-        let mut answers = client.query(&Query::Watch(ask::one(key, None))).await?;
+        let mut answers = Watch::begin(client, ask::one(key, None), Patience::WAITING).await?;
         let mut there = false;
         loop {
             match answers.next().await? {

@@ -281,3 +281,45 @@ fn a_joiner_with_an_expired_token_is_told_before_an_agent_starts() {
         );
     }
 }
+
+#[test]
+fn a_bus_without_tls_is_not_opened_to_others() {
+    insta::assert_snapshot!("up_listen", skein(&["up", "--listen", "0.0.0.0:4222"], ""));
+}
+
+#[test]
+fn a_fenced_hub_is_told_and_stays_until_it_is_stopped() {
+    use std::io::BufRead as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = tempfile::tempdir().unwrap();
+    let hub = home.path().join("skein-hub");
+    let line = r#"{"ready":false,"fenced":"records were lost"}"#;
+    std::fs::write(
+        &hub,
+        format!("#!/bin/sh\necho '{line}'\nexec tail -f /dev/null\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&hub, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut up = Command::new(env!("CARGO_BIN_EXE_skein"))
+        .args(["up", "--data-dir", home.path().to_str().unwrap()])
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("SKEIN_HUB_PROGRAM", &hub)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = std::io::BufReader::new(up.stderr.take().unwrap()).lines();
+    let told: Vec<String> = told
+        .map(Result::unwrap)
+        .skip_while(|line| !line.starts_with("error"))
+        .take(2)
+        .collect();
+    insta::assert_snapshot!("up_fenced", told.join("\n"));
+    assert_eq!(up.try_wait().unwrap(), None, "it stays");
+    let pid = rustix::process::Pid::from_raw(up.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(6));
+}

@@ -18,13 +18,10 @@ use skein_nats::embedded::{EmbeddedServer, Options};
 use skein_nats::operator::{OperatorKeys, OperatorStore};
 use skein_nats::resolver::{AccountResolver, AccountRevocations};
 use skein_nats::server_config::Sync;
-use skein_schema::name::{HubName, UserName};
+use skein_schema::name::{ADMIN, HubName, UserName};
 
 use crate::config::{self, EmbeddedArguments};
 use crate::private_file;
-
-/// The administrator's user name.
-pub const ADMIN: &str = "admin";
 
 /// The context file of the command line: where the hub is and who we are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub const LABEL_MAX: usize = 63;
 /// Longest RFC 1123 subdomain, in bytes.
 pub const SUBDOMAIN_MAX: usize = 253;
+/// The user who may do everything, and until access rules are objects the only one who may do
+/// anything: whoever sets up a hub makes this user's credential.
+pub const ADMIN: &str = "admin";
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -126,7 +126,7 @@ impl Arguments {
         let workspace = self.workspace.resolve(&context)?;
         let checked = self.check(documents, &workspace)?;
         let client = global.connect().await?;
-        let mut first_error = None;
+        let mut first_refused = None;
         let mut applied = Vec::new();
         for one in checked {
             match self
@@ -134,14 +134,24 @@ impl Arguments {
                 .await
             {
                 Ok(key) => applied.push(key),
-                Err(error) if first_error.is_none() => first_error = Some(error),
-                Err(error) => error.print(),
+                Err(error) if error.is_broken_pipe() => return Err(error),
+                // Told at once: waiting for the others may take long.
+                Err(error) => {
+                    error.print();
+                    first_refused.get_or_insert(ExitCode::from(error.exit_code()));
+                }
             }
         }
-        if self.wait {
-            self.wait_for(&client, &applied).await?;
+        if self.wait
+            && let Err(error) = self.wait_for(&client, &applied).await
+        {
+            let Some(code) = first_refused else {
+                return Err(error);
+            };
+            error.print();
+            return Ok(code);
         }
-        first_error.map_or(Ok(ExitCode::SUCCESS), Err)
+        Ok(first_refused.unwrap_or(ExitCode::SUCCESS))
     }
 
     /// Checks every document, so that one mistake is found before anything is sent.

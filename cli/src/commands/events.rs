@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use skein_schema::envelope::Actor;
+use skein_schema::envelope::{Actor, ActorError};
 use skein_schema::name::Workspace;
-use skein_schema::query::{Answer, EventFilter, Query};
+use skein_schema::query::{Answer, EventFilter, EventView, Query};
 
 use crate::cli::Global;
-use crate::client::unexpected;
+use crate::client::{Answers, Client, unexpected};
 use crate::error::{CliError, CliResult};
+use crate::follow::{Followed, Patience};
 use crate::output::{Format, note, print, table::Table, to_value, yaml};
 use crate::{app, ask, moment};
 
@@ -18,7 +19,7 @@ use crate::{app, ask, moment};
 /// Every event tells when, who, what and to which object. The ledger keeps all of them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  skein events --since 1h\n  skein events --kind managedcluster --name shop-1 --follow\n  skein events --actor user:alice --type deleted --since 7d\n  skein events --last 20 -o json"
+    after_help = "Examples:\n  skein events --since 1h\n  skein events --kind managedcluster --name shop-1 --follow\n  skein events --actor alice --type deleted --since 7d\n  skein events --last 20 -o json"
 )]
 pub(crate) struct Arguments {
     /// Events about objects of this kind
@@ -27,8 +28,8 @@ pub(crate) struct Arguments {
     /// Events about objects of this name
     #[arg(long)]
     name: Option<String>,
-    /// Events caused by this actor: user:NAME, cluster:NAME, token:NAME or hub:NAME
-    #[arg(long, value_name = "ACTOR")]
+    /// Events caused by this actor: user:NAME or only NAME, cluster:NAME, token:NAME or hub:NAME
+    #[arg(long, value_parser = parse_actor, value_name = "ACTOR")]
     actor: Option<Actor>,
     /// Events whose type contains this text, e.g. accepted
     #[arg(long = "type", value_name = "TEXT")]
@@ -81,63 +82,66 @@ impl Arguments {
     }
 }
 
+/// Reads `KIND:NAME`, or the name of a user: people look for people.
+fn parse_actor(text: &str) -> Result<Actor, String> {
+    let actor = if text.contains(':') {
+        text.parse()
+    } else {
+        format!("user:{text}").parse()
+    };
+    actor.map_err(|error: ActorError| match error {
+        ActorError::Name(name) => format!("the name {name}"),
+        ActorError::Prefix => error.to_string(),
+    })
+}
+
+/// Events as they come, with or without an end.
+enum Stream<'a> {
+    Once(Answers),
+    Followed(Box<Followed<'a, Client>>),
+}
+
+impl Stream<'_> {
+    async fn next(&mut self) -> CliResult<Option<EventView>> {
+        match self {
+            Self::Followed(events) => events.next().await,
+            Self::Once(answers) => match answers.next().await? {
+                Some(Answer::Event(event)) => Ok(Some(*event)),
+                Some(other) => Err(unexpected(&other)),
+                None => Ok(None),
+            },
+        }
+    }
+}
+
 /// Asks for events and prints them as they come.
 pub(crate) async fn print_events(
     global: &Global,
     filter: EventFilter,
     output: &Format,
 ) -> CliResult<ExitCode> {
+    if matches!(output, Format::Name | Format::JsonPath(_)) {
+        return Err(CliError::argument(
+            "events are printed as table, wide, json or yaml",
+        ));
+    }
     let client = global.connect().await?;
     let follow = filter.follow;
-    let mut answers = client.query(&Query::Events(filter)).await?;
+    let mut events = if follow {
+        let followed = Followed::begin(&client, filter, Patience::ONLOOKER).await?;
+        Stream::Followed(Box::new(followed))
+    } else {
+        Stream::Once(client.query(&Query::Events(filter)).await?)
+    };
     let mut batch = Vec::new();
     let mut any = false;
-    while let Some(answer) = answers.next().await? {
-        let event = match answer {
-            Answer::Event(event) => event,
-            // While following: what was there has been sent, or the hub asks whether we listen.
-            Answer::Listed => continue,
-            other => return Err(unexpected(&other)),
-        };
-        match output {
-            Format::Json => {
-                print(&format!("{}\n", to_value(&event)?))?;
-            }
-            Format::Yaml => {
-                print(&format!("---\n{}", yaml(&to_value(&event)?)?))?;
-            }
-            Format::Table | Format::Wide => {
-                let mut row = vec![
-                    event.id.to_string(),
-                    event.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                    event.actor.to_string(),
-                    event.object.clone(),
-                    event.summary.clone(),
-                ];
-                if matches!(output, Format::Wide) {
-                    row.push(event.kind.clone());
-                    row.push(
-                        event
-                            .causation_id
-                            .map(|id| id.to_string())
-                            .unwrap_or_default(),
-                    );
-                    row.push(
-                        event
-                            .command_id
-                            .map(|id| id.to_string())
-                            .unwrap_or_default(),
-                    );
-                }
-                batch.push(row);
-            }
-            Format::Name | Format::JsonPath(_) => {
-                return Err(CliError::argument(
-                    "events are printed as table, wide, json or yaml",
-                ));
-            }
-        }
+    while let Some(event) = events.next().await? {
         any = true;
+        match output {
+            Format::Json => print(&format!("{}\n", to_value(&event)?))?,
+            Format::Yaml => print(&format!("---\n{}", yaml(&to_value(&event)?)?))?,
+            _ => batch.push(cells(&event, output)),
+        }
         // While following, a row must not wait for the next one to be lined up with.
         if follow && !batch.is_empty() {
             print(&rows(output, std::mem::take(&mut batch)).render(false))?;
@@ -151,6 +155,23 @@ pub(crate) async fn print_events(
     Ok(ExitCode::SUCCESS)
 }
 
+fn cells(event: &EventView, output: &Format) -> Vec<String> {
+    let mut row = vec![
+        event.id.to_string(),
+        event.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        event.actor.to_string(),
+        event.object.clone(),
+        event.summary.clone(),
+    ];
+    if matches!(output, Format::Wide) {
+        let or_nothing = |id: Option<String>| id.unwrap_or_default();
+        row.push(event.kind.clone());
+        row.push(or_nothing(event.causation_id.map(|id| id.to_string())));
+        row.push(or_nothing(event.command_id.map(|id| id.to_string())));
+    }
+    row
+}
+
 fn rows(output: &Format, rows: Vec<Vec<String>>) -> Table {
     let mut headings = vec!["EVENT", "TIME", "ACTOR", "OBJECT", "WHAT"];
     if matches!(output, Format::Wide) {
@@ -161,4 +182,21 @@ fn rows(output: &Format, rows: Vec<Vec<String>>) -> Table {
         table.row(row);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_a_user_unless_it_says_otherwise() {
+        let read = |text: &str| parse_actor(text).map(|actor| actor.to_string());
+        assert_eq!(read("alice"), Ok("user:alice".into()));
+        for whole in ["user:alice", "cluster:shop-1", "token:t", "hub:hub-0"] {
+            assert_eq!(read(whole), Ok(whole.into()));
+        }
+        assert!(read("robot:x").unwrap_err().contains("must start with"));
+        assert!(read("Alice").unwrap_err().contains("lower-case"));
+        assert!(read("").unwrap_err().contains("must not be empty"));
+    }
 }

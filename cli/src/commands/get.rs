@@ -6,12 +6,13 @@ use clap::Args;
 use serde_json::Value;
 use skein_schema::code::Code;
 use skein_schema::name::Workspace;
-use skein_schema::query::{Answer, At, Query, Selection, WatchChange};
+use skein_schema::query::{Answer, At, Selection, WatchChange};
 use skein_schema::resource::KindName;
 
 use crate::cli::{Global, InWorkspace};
 use crate::client::{Client, unexpected};
 use crate::error::{CliError, CliResult};
+use crate::follow::{Patience, Watch};
 use crate::output::{OutputArguments, note, print};
 use crate::{app, ask, moment};
 
@@ -72,14 +73,22 @@ impl Arguments {
             };
             return self.follow(&client, one, &workspace).await;
         }
-        let several = wanted.len() > 1;
-        for (index, one) in wanted.iter().enumerate() {
-            if several && index > 0 && self.output.is_table() {
-                print("\n")?;
-            }
-            self.show(&client, one, &workspace, at, several).await?;
+        let mut missing = Vec::new();
+        let mut found = Vec::new();
+        for one in &wanted {
+            let objects = self
+                .find(&client, one, &workspace, at, &mut missing)
+                .await?;
+            found.push((one, objects));
         }
-        Ok(ExitCode::SUCCESS)
+        self.show(found, &workspace)?;
+        // What is there was asked for, too: it is printed before what is missing is told.
+        for error in &missing {
+            error.print();
+        }
+        Ok(missing
+            .first()
+            .map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code())))
     }
 
     fn wanted(&self) -> CliResult<Vec<Wanted>> {
@@ -150,49 +159,76 @@ impl Arguments {
         })
     }
 
-    async fn show(
+    /// The objects of one kind. Those that are named and not there go to `missing`.
+    async fn find(
         &self,
         client: &Client,
         wanted: &Wanted,
         workspace: &Workspace,
         at: Option<At>,
+        missing: &mut Vec<CliError>,
+    ) -> CliResult<Vec<Value>> {
+        let kind = wanted.kind;
+        if wanted.names.is_empty() {
+            return ask::list(client, self.selection(kind, None, workspace, at)?).await;
+        }
+        let mut objects = Vec::new();
+        for name in &wanted.names {
+            let key = ask::key(kind, workspace, name)?;
+            match ask::list(client, self.selection(kind, Some(name), workspace, at)?).await {
+                Ok(found) if found.is_empty() => missing.push(ask::not_found(&key)),
+                Err(error) if error.code() == Code::NotFound => missing.push(error),
+                found => objects.extend(found?),
+            }
+        }
+        if self.ignore_not_found {
+            missing.clear();
+        }
+        Ok(objects)
+    }
+
+    fn show(&self, found: Vec<(&Wanted, Vec<Value>)>, workspace: &Workspace) -> CliResult<()> {
+        let several = found.len() > 1;
+        if self.output.is_document() {
+            let named = found.iter().any(|(wanted, _)| !wanted.names.is_empty());
+            let one = !several && found.iter().all(|(wanted, _)| wanted.names.len() == 1);
+            let objects: Vec<Value> = found.into_iter().flat_map(|(_, objects)| objects).collect();
+            if named && objects.is_empty() {
+                return Ok(());
+            }
+            return self.output.print_document(objects, one);
+        }
+        for (index, (wanted, objects)) in found.into_iter().enumerate() {
+            if several && index > 0 && self.output.is_table() {
+                print("\n")?;
+            }
+            self.show_kind(wanted, &objects, workspace, several)?;
+        }
+        Ok(())
+    }
+
+    fn show_kind(
+        &self,
+        wanted: &Wanted,
+        objects: &[Value],
+        workspace: &Workspace,
         several: bool,
     ) -> CliResult<()> {
         let kind = wanted.kind;
-        let objects: Vec<Value> = if wanted.names.is_empty() {
-            ask::list(client, self.selection(kind, None, workspace, at)?).await?
-        } else {
-            let mut objects = Vec::new();
-            for name in &wanted.names {
-                let key = ask::key(kind, workspace, name)?;
-                match ask::list(client, self.selection(kind, Some(name), workspace, at)?).await {
-                    Ok(found) if found.is_empty() && !self.ignore_not_found => {
-                        return Err(ask::not_found(&key));
-                    }
-                    Err(error) if self.ignore_not_found && error.code() == Code::NotFound => {}
-                    found => objects.extend(found?),
-                }
-            }
-            objects
-        };
-        if objects.is_empty() && self.output.is_table() {
-            // As kubectl: the empty state is told, not shown as an empty table.
+        if !objects.is_empty() {
+            return self
+                .output
+                .print_lines(kind, objects, self.all_namespaces, app::now());
+        }
+        // As kubectl: the empty state is told, not shown as an empty table.
+        if self.output.is_table() && !several && wanted.names.is_empty() {
             let place = match kind.info().namespaced() && !self.all_namespaces {
                 true => format!(" in namespace {workspace}"),
                 false => String::new(),
             };
-            if !several {
-                note(&format!("No {} found{place}.", kind.info().plural));
-            }
-            return Ok(());
+            note(&format!("No {} found{place}.", kind.info().plural));
         }
-        self.output.print_list(
-            kind,
-            objects,
-            self.all_namespaces,
-            wanted.names.len() == 1,
-            app::now(),
-        )
+        Ok(())
     }
 
     async fn follow(
@@ -211,7 +247,7 @@ impl Arguments {
             }
         };
         let selection = self.selection(wanted.kind, name, workspace, None)?;
-        let mut answers = client.query(&Query::Watch(selection)).await?;
+        let mut answers = Watch::begin(client, selection, Patience::ONLOOKER).await?;
         self.output
             .print_heading(wanted.kind, self.all_namespaces)?;
         let mut listed = false;

@@ -9,7 +9,7 @@ use skein_nats::accounts::{Account, Role};
 use skein_nats::operator::{OperatorKeys, OperatorStore, Revocations};
 use skein_nats::server_config::{Cluster, ServerConfig, ServerTls, Sync};
 use skein_schema::code::Code;
-use skein_schema::name::{HubName, UserName};
+use skein_schema::name::{ADMIN, HubName, UserName};
 
 use crate::authority::Authority;
 use crate::cli::Global;
@@ -21,8 +21,9 @@ use crate::{app, private};
 /// Write the configuration of a hub with a bus of its own machines
 ///
 /// Makes the operator, the accounts, an authority with the servers' certificates, a configuration
-/// file for each nats-server and one for the hub. Give one server, or three for a bus that survives
-/// the loss of one. Nothing is overwritten.
+/// file for each nats-server and one for the hub, and the credential of the user admin, who may do
+/// everything. Give one server, or three for a bus that survives the loss of one. Nothing is
+/// overwritten.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  skein init --dir /etc/skein --server nats.example.com\n  skein init --dir /etc/skein --server nats-1.example.com --server nats-2.example.com --server nats-3.example.com"
@@ -43,13 +44,10 @@ pub(crate) struct Arguments {
     /// Where servers listen [default: the server's own address if it was given as one, else all]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<IpAddr>,
-    /// The first user, who may do everything
-    #[arg(long, default_value = "admin", value_name = "USER")]
-    admin: UserName,
     /// The hub's name
     #[arg(long, default_value = "hub-0", value_name = "HUB")]
     hub: HubName,
-    /// The context to make for the first user
+    /// The context to make for the user admin
     #[arg(long, default_value = "production", value_name = "NAME")]
     context_name: String,
 }
@@ -175,11 +173,13 @@ impl Arguments {
     }
 
     fn context(&self, dir: &Path, keys: &OperatorKeys) -> CliResult<Context> {
-        let path = dir.join(format!("{}.creds", self.admin));
-        credentials(keys, Role::User, self.admin.as_str(), &path)?;
+        let user = UserName::new(ADMIN)
+            .map_err(|error| CliError::new(Code::Internal, ADMIN).because(&error))?;
+        let path = dir.join(format!("{user}.creds"));
+        credentials(keys, Role::User, user.as_str(), &path)?;
         Ok(Context {
             servers: self.urls(),
-            user: self.admin.clone(),
+            user,
             credentials: path,
             certificate_authority: Some(dir.join("ca.pem")),
             workspace: None,

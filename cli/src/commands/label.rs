@@ -13,7 +13,7 @@ use crate::keyed::{KeyedArguments, Member};
 /// Sets of clusters select by labels, and so do people.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  skein label mcl shop-1 env=prod tier-n  skein label managedclusters --all region=eu --overwrite"
+    after_help = "Examples:\n  skein label mcl shop-1 env=prod tier-\n  skein label managedclusters --all region=eu --overwrite"
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -57,6 +57,7 @@ impl Arguments {
             At::Sequence(_) => now,
         };
         let mut shown = false;
+        let mut all = Vec::new();
         for kind in kinds {
             let selection = Selection {
                 kind,
@@ -66,6 +67,10 @@ impl Arguments {
                 at: Some(at),
             };
             let objects = ask::list(&client, selection).await?;
+            if self.output.is_document() {
+                all.extend(objects);
+                continue;
+            }
             if objects.is_empty() {
                 continue;
             }
@@ -77,7 +82,11 @@ impl Arguments {
                 ))?;
             }
             shown = true;
-            self.output.print_list(kind, objects, true, false, then)?;
+            self.output.print_lines(kind, &objects, true, then)?;
+        }
+        if self.output.is_document() {
+            self.output.print_document(all, false)?;
+            return Ok(ExitCode::SUCCESS);
         }
         if !shown {
             note("There was nothing.");

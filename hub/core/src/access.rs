@@ -8,15 +8,13 @@ use skein_schema::code::{Code, Refusal};
 use skein_schema::command::Command;
 use skein_schema::envelope::Actor;
 use skein_schema::kind::admission::Review;
-use skein_schema::name::{ObjectName, TokenName, Workspace};
+use skein_schema::name::{ADMIN, ObjectName, TokenName, Workspace};
 use skein_schema::object::ObjectKey;
 use skein_schema::query::Query;
 use skein_schema::resource::KindName;
 
 /// API group of what Skein has and Kubernetes and OCM do not: join tokens, the ledger's events.
 pub const SKEIN_GROUP: &str = "skein.dev";
-/// The user who may do everything.
-pub const ADMIN: &str = "admin";
 
 /// Whether `actor` has a permission.
 ///

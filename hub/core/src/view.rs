@@ -10,6 +10,7 @@ use skein_schema::object::ObjectKey;
 use skein_schema::query::Selection;
 use skein_schema::resource::Resource;
 
+use crate::merge::Owners;
 use crate::observed::{Observed, WorkObservation};
 use crate::select::Selected;
 use crate::world::{World, uid};
@@ -34,8 +35,8 @@ pub fn object(world: &World, observed: &Observed, key: &ObjectKey) -> Option<Val
     resource(world, observed, key).map(|resource| resource.to_value())
 }
 
-/// The objects that a selection means, in key order, with their status. Its point in time is the
-/// caller's: give the world of then.
+/// The objects that a selection means, in key order, with their status and managedFields. Its point
+/// in time is the caller's: give the world of then.
 ///
 /// # Errors
 /// When the selection is not valid, or names an object that does not exist.
@@ -46,7 +47,8 @@ pub fn select(
 ) -> Result<Vec<(ObjectKey, Value)>, Refusal> {
     let selected = Selected::new(selection)?;
     let found = |key: &ObjectKey, object: &Resource| {
-        let object = join(world, observed, key, object);
+        let mut object = join(world, observed, key, object);
+        object.metadata_mut().managed_fields = Owners::entries(world.managed_fields(key));
         (key.clone(), object.to_value())
     };
     let matches = |key: &ObjectKey, object: &Resource| selected.matches(key, object);

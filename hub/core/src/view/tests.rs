@@ -228,3 +228,23 @@ fn selections_narrow_by_workspace_name_and_labels() {
     clusters.workspace = Some("c1".parse().unwrap());
     assert_eq!(names(&hub, &clusters), Err(Code::InvalidArgument));
 }
+
+#[test]
+fn whoever_asks_is_told_who_owns_which_field() {
+    let mut hub = Scenario::new().with(set_document("eu"));
+    hub.run(&patch(
+        set_key("eu"),
+        json!({"metadata": {"labels": {"a": "b"}}}),
+    ))
+    .unwrap();
+    let mut one = selection(KindName::ManagedClusterSet);
+    one.name = Some("eu".parse().unwrap());
+    let found = select(&hub.world, &hub.observed, &one).unwrap();
+    let owners = found[0].1.pointer("/metadata/managedFields").unwrap();
+    assert_eq!(
+        owners.to_string(),
+        hub.world.managed_fields(&set_key("eu")),
+        "as they are stored"
+    );
+    assert!(owners.to_string().contains("f:a"), "{owners}");
+}
