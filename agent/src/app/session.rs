@@ -105,8 +105,13 @@ struct SessionTasks {
 impl SessionTasks {
     async fn ended(&mut self) -> TaskEnd<Ended> {
         tokio::select! {
-            end = self.driver.ended() => end,
+            // The loop ends by itself only because the uplink has ended: that one says why.
+            biased;
             end = self.all.ended() => end,
+            end = self.driver.ended() => match end {
+                TaskEnd::Returned(_, Ended::Driver(Ok(()))) => self.all.ended().await,
+                end => end,
+            },
         }
     }
 }
@@ -138,8 +143,7 @@ fn start(
     journal: &Journal,
 ) -> Result<(SessionTasks, watch::Receiver<Progress>), AgentError> {
     let (environment, metrics) = (&running.options.environment, &running.metrics);
-    let times = running.options.times;
-    let credential = &membership.credential;
+    let (times, credential) = (running.options.times, &membership.credential);
     let (token, session) = (running.options.token.clone(), new_id(&**environment));
     let (state, reported) = journal.load(credential)?;
 
