@@ -445,8 +445,7 @@ async fn a_definition_that_somebody_has_deleted_is_installed_again() {
         kind: "CustomResourceDefinition".into(),
         plural: "customresourcedefinitions".into(),
     };
-    let definitions: kube::Api<kube::api::DynamicObject> =
-        kube::Api::all_with(scene.sim.client(), &resource);
+    let definitions: Api<DynamicObject> = Api::all_with(scene.sim.client(), &resource);
     let name = "appliedmanifestworks.work.open-cluster-management.io";
     definitions.delete(name, &Default::default()).await.unwrap();
     super::scene::eventually("the end of the definition", || async {
