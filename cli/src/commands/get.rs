@@ -21,7 +21,7 @@ use crate::{app, ask, moment};
 /// KIND is a plural, singular or short name, or several with commas.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  skein get managedclusters -o wide\n  skein get works -A -l app=web\n  skein get mcl shop-1 -o yaml\n  skein get managedclusters --at 2026-11-17T14:05:00Z\n  skein get works -n shop-1 -w\n  skein get mcl -o jsonpath='{.items[*].metadata.name}'"
+    after_help = "Examples:\n  skein get managedclusters -o wide\n  skein get manifestworks -A -l app=web\n  skein get mcl shop-1 -o yaml\n  skein get managedclusters --at 2026-11-17T14:05:00Z\n  skein get manifestworks -n shop-1 -w\n  skein get mcl -o jsonpath='{.items[*].metadata.name}'"
 )]
 pub(crate) struct Arguments {
     /// KIND, KIND NAME…, KIND/NAME…, or KIND,KIND

@@ -17,7 +17,7 @@ use crate::{app, ask, moment};
 /// Without a kind, every kind is shown.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  skein replay --at 2026-11-17T14:05:00Z\n  skein replay --at 1042 managedclusters -o wide\n  skein replay --at 2h works -o yaml"
+    after_help = "Examples:\n  skein replay --at 2026-11-17T14:05:00Z\n  skein replay --at 1042 managedclusters -o wide\n  skein replay --at 2h manifestworks -o yaml"
 )]
 pub(crate) struct Arguments {
     /// When: a time, how long ago (15m, 2h, 3d), or a ledger sequence
