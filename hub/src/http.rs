@@ -17,7 +17,7 @@ use skein_schema::event::Availability;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
-use crate::state::{Standing, State};
+use crate::state::{Standing, State, View};
 
 /// What the pages show.
 #[derive(Debug, Clone)]
@@ -110,9 +110,20 @@ fn clusters(world: &World) -> BTreeMap<&'static str, i64> {
     counts
 }
 
+/// How many updates in the reports of the clusters that there are were not taken.
+fn refused_updates(view: &View) -> u64 {
+    let names = view.world.clusters().map(|(name, _)| name);
+    let observations = names.filter_map(|name| view.observed.cluster(name));
+    observations.flat_map(|seen| seen.refused().values()).sum()
+}
+
 async fn metrics(Extract(pages): Extract<Pages>) -> impl IntoResponse {
-    let counts = clusters(&pages.state.read().world);
+    let (counts, refused) = {
+        let view = pages.state.read();
+        (clusters(&view.world), refused_updates(&view))
+    };
     pages.metrics.count_clusters(&counts);
+    pages.metrics.refused_updates.set(refused);
     match pages.metrics.encode() {
         Ok(text) => {
             let kind = [(

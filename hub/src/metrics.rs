@@ -81,6 +81,8 @@ pub struct Metrics {
     pub queries_open: Gauge,
     /// Status messages folded.
     pub statuses: Counter,
+    /// Updates in agents' reports that were not taken.
+    pub refused_updates: Gauge<u64, AtomicU64>,
     /// Messages that could not be understood, by subject kind.
     pub malformed: Family<KindLabel, Counter>,
     /// Heartbeats heard.
@@ -111,6 +113,7 @@ impl Default for Metrics {
             queries: Family::default(),
             queries_open: Gauge::default(),
             statuses: Counter::default(),
+            refused_updates: Gauge::default(),
             malformed: Family::default(),
             heartbeats: Counter::default(),
             credentials: Family::default(),
@@ -210,6 +213,11 @@ impl Metrics {
             "status_messages",
             "Status messages folded",
             self.statuses.clone(),
+        );
+        r.register(
+            "refused_updates",
+            "Updates in agents' reports that were not taken: beyond a cluster's limits, or unreadable",
+            self.refused_updates.clone(),
         );
         r.register(
             "malformed_messages",

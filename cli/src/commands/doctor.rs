@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use jiff::SignedDuration;
+use skein_schema::code::Code;
 use skein_schema::command::CLOCK_SKEW_MAX_SECONDS;
 use skein_schema::query::{Answer, Health, Query};
 
@@ -158,8 +159,9 @@ fn judge(health: &Health, ahead: SignedDuration) -> Vec<Finding> {
                 false,
                 "stream",
                 format!(
-                    "{detail}; differs from what is declared: {}",
-                    stream.differences.join("; ")
+                    "{detail}; differs from what is declared: {} ({})",
+                    stream.differences.join("; "),
+                    Code::TopologyDiffers
                 ),
             );
         }
