@@ -218,14 +218,37 @@ impl Stage {
         self.run(line, &[0]).await
     }
 
-    async fn run(&mut self, line: &str, good: &[i32]) -> Outcome<String> {
+    /// Runs a command that must end with this exit code, and answers what it printed and what it
+    /// said beside that.
+    ///
+    /// # Errors
+    /// When it ends otherwise.
+    pub async fn fail(&mut self, line: &str, code: i32) -> Outcome<(String, String)> {
+        let output = self.output(line).await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, said) = (text(&output.stdout), text(&output.stderr));
+        if output.status.code() == Some(code) {
+            return Ok((out, said));
+        }
+        self.check_running()?;
+        Err(Failure::new(format!(
+            "`skein {line}` ended with {} and not with {code}:\n    {}",
+            output.status,
+            said.trim().replace('\n', "\n    ")
+        )))
+    }
+
+    async fn output(&mut self, line: &str) -> Outcome<std::process::Output> {
         self.commands += 1;
-        let output = self
-            .program("skein")
+        self.program("skein")
             .args(line.split(' '))
             .output()
             .await
-            .map_err(|e| Failure::because("run skein", &e))?;
+            .map_err(|e| Failure::because("run skein", &e))
+    }
+
+    async fn run(&mut self, line: &str, good: &[i32]) -> Outcome<String> {
+        let output = self.output(line).await?;
         if !output
             .status
             .code()
@@ -274,6 +297,34 @@ impl Stage {
             self.check_running()?;
             if Instant::now() > deadline {
                 return Err(Failure::new(format!("{} has not appeared", path.display())));
+            }
+            pause().await;
+        }
+    }
+
+    /// Waits until `judge` is content with what a program that was started has printed.
+    ///
+    /// # Errors
+    /// When it is not, or a program has ended.
+    pub async fn until_said(
+        &mut self,
+        name: &str,
+        judge: impl Fn(&str) -> bool,
+    ) -> Outcome<String> {
+        let log = self.logs().join(format!("{name}.log"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            if judge(&text) {
+                return Ok(text);
+            }
+            self.check_running()?;
+            if Instant::now() > deadline {
+                return Err(Failure::new(format!(
+                    "{name} after {}s has said only:\n    {}",
+                    PATIENCE.as_secs(),
+                    text.replace('\n', "\n    ")
+                )));
             }
             pause().await;
         }

@@ -10,6 +10,9 @@ use skein_tests::fleet::{Fleet, FleetOptions, free_port};
 use skein_tests::kube_cluster::{KubeCluster, KubeOptions, StartError};
 use skein_tests::stage::{Kind, Outcome, Stage, pause};
 
+#[path = "e2e/commands.rs"]
+mod commands;
+
 fn example(name: &str) -> String {
     format!("examples/{name}")
 }
