@@ -8,7 +8,7 @@ use skein_schema::command::{Change, Command};
 use crate::ask;
 use crate::cli::Global;
 use crate::error::CliResult;
-use crate::output::print;
+use crate::output::{note, print};
 
 /// Refuse clusters, or shut out clusters that were let in
 ///
@@ -38,6 +38,9 @@ impl Arguments {
                 "denied"
             };
             print(&format!("managedcluster/{cluster} {what}\n"))?;
+            for warning in done.warnings {
+                note(&format!("warning: {warning}"));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -90,10 +90,7 @@ pub(crate) async fn health(client: &Client) -> CliResult<Health> {
     match client.query(&Query::Health).await?.next().await? {
         Some(Answer::Health(health)) => Ok(*health),
         Some(other) => Err(unexpected(&other)),
-        None => Err(CliError::new(
-            skein_schema::code::Code::NoHub,
-            "the hub does not say how it is",
-        )),
+        None => Err(CliError::new(Code::NoHub, "the hub does not say how it is")),
     }
 }
 

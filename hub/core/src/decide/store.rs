@@ -166,7 +166,9 @@ fn check_home(world: &World, key: &ObjectKey) -> Result<(), Refusal> {
             Code::NotFound,
             format!("namespace {:?} does not exist", workspace.as_str()),
         )
-        .with_hint(format!("skein create namespace {workspace}"))),
+        .with_hint(format!(
+            "apply it first: a Namespace of the name {workspace}, in the same file or before"
+        ))),
     }
 }
 
