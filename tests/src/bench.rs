@@ -111,6 +111,8 @@ impl Arguments {
 
     async fn measure(&self) -> Outcome<()> {
         let sizes = Sizes::of(self);
+        // Before anything is measured: somebody may commit meanwhile.
+        let machine = machine::Machine::look();
         let wanted = |part| self.only.is_empty() || self.only.contains(&part);
         let mut sections: Vec<Section> = Vec::new();
         if wanted(Part::Commands) {
@@ -129,7 +131,7 @@ impl Arguments {
             eprintln!("footprint …");
             sections.extend(footprint::measure().await?);
         }
-        let text = report::render(&machine::Machine::look(), self.quick, &sizes, &sections);
+        let text = report::render(&machine, self.quick, &sizes, &sections);
         println!("{text}");
         if self.only.is_empty() {
             std::fs::write(&self.output, text).map_err(|error| {
