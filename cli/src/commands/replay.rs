@@ -48,7 +48,9 @@ impl Arguments {
         if self.output.is_table() {
             note(&match at {
                 At::Sequence(sequence) => format!("the fleet after ledger record {sequence}"),
-                At::Time(time) => format!("the fleet at {time}"),
+                At::Time(time) => {
+                    format!("the fleet at {}", time.strftime("%Y-%m-%dT%H:%M:%SZ"))
+                }
             });
         }
         // Ages are those that were true then.

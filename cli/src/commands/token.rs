@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use skein_nats::nkey::{Key, KeyKind};
 use skein_schema::code::Code;
 use skein_schema::command::{Change, Command, TokenGrant};
@@ -120,9 +120,13 @@ impl Create {
             Some(name) => name,
             None => random_name()?,
         };
-        let expires_at = app::now().checked_add(self.expires).map_err(|error| {
-            CliError::argument("--expires lies beyond the end of time").because(&error)
-        })?;
+        // The bus counts the life of a credential in whole seconds.
+        let expires_at = app::now()
+            .checked_add(self.expires)
+            .and_then(|end| Timestamp::from_second(end.as_second()))
+            .map_err(|error| {
+                CliError::argument("--expires lies beyond the end of time").because(&error)
+            })?;
         let key = Key::generate(KeyKind::User);
         let grant = TokenGrant {
             token: name.clone(),
@@ -259,7 +263,7 @@ async fn list(global: &Global, output: &Format) -> CliResult<()> {
     }
 }
 
-fn state(view: &TokenView, now: jiff::Timestamp) -> &'static str {
+fn state(view: &TokenView, now: Timestamp) -> &'static str {
     if view.revoked {
         "revoked"
     } else if view.grant.expires_at <= now {

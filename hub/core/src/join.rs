@@ -97,13 +97,13 @@ pub fn decide_join(
         check_not_shut_out(cluster, found, record, &keys)?;
         // A wish that was made in time is answered also when the token has ended since.
         if !token.clusters.contains(cluster) {
-            check_token(token, cluster, context)?;
+            check_token(token, cluster, true, context)?;
         }
         if let Some(decision) = known(world, found, record, &keys, request, context) {
             return Ok(decision);
         }
     }
-    check_token(token, cluster, context)?;
+    check_token(token, cluster, found.is_some(), context)?;
     check_pending(record, token, &keys)?;
     request::check_keys(world, cluster, &request.keys)?;
     let joining = request::cluster_of(request, token, found, context)?;
@@ -232,9 +232,12 @@ fn shut_out(cluster: &ClusterName, why: &str) -> Refusal {
     ))
 }
 
+/// Whether the token lets this cluster ask. One that `exists` may ask again with a use that it has had;
+/// of one that was detached the use is spent, or its agent would be back at once.
 fn check_token(
     token: &TokenRecord,
     cluster: &ClusterName,
+    exists: bool,
     context: &Context<'_>,
 ) -> Result<(), Refusal> {
     let grant = &token.grant;
@@ -252,7 +255,8 @@ fn check_token(
         )
         .with_hint(format!("join as {bound}, or ask for a token for {cluster}")));
     }
-    if !token.clusters.contains(cluster) && token.used() >= grant.uses {
+    let has_use = exists && token.clusters.contains(cluster);
+    if !has_use && token.used() >= grant.uses {
         return Err(Refusal::new(
             Code::TokenExhausted,
             format!(

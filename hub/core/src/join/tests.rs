@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use skein_schema::code::Code;
-use skein_schema::command::{Command, TokenGrant};
+use skein_schema::command::{Command, Precondition, TokenGrant};
 use skein_schema::event::Event;
 use skein_schema::kind::managed_cluster::{ClientConfig, ManagedClusterClaim};
 use skein_schema::name::ClusterName;
+use skein_schema::object::ObjectKey;
 
 use super::{Grant, JoinVerdict};
 use crate::scenario::*;
@@ -231,6 +232,20 @@ fn another_agent_never_takes_a_cluster_over_silently() {
     assert_eq!(record(&hub).keys.as_ref().unwrap().nkey, keys(2).nkey);
     let renewal = hub.id();
     issued(hub.renew("c1", renewal, 2).unwrap());
+}
+
+#[test]
+fn a_detached_cluster_is_not_back_at_once_by_the_use_it_had() {
+    let mut hub = with_token(|grant| grant.auto_accept = true);
+    issued(hub.join("t", "c1", 1).unwrap());
+    hub.run(&Command::Delete {
+        key: ObjectKey::cluster(&"c1".parse().unwrap()),
+        precondition: Precondition::None,
+        force: true,
+        dry_run: false,
+    })
+    .unwrap();
+    assert_eq!(code(hub.join("t", "c1", 1)), Code::TokenExhausted);
 }
 
 #[test]
