@@ -200,7 +200,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {
         assert!(Instant::now() < deadline, "waited too long for {what}");
-        tokio::time::sleep_until(Instant::now() + Duration::from_millis(5)).await;
+        skein_tests::stage::pause().await;
     }
 }
 
