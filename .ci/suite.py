@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 SUITES = {
-    "unit": ["skein-schema", "skein-hub-core", "skein-agent-core"],
+    "unit": ["skein-schema", "skein-cel", "skein-hub-core", "skein-agent-core"],
     "bus": ["skein-nats", "skein-hub", "skein-agent", "skein"],
     "e2e": ["skein-tests"],
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use skein_agent_core::cel::{Budget, MAX_STEPS, Program, Value, VariableType};
+use skein_cel::{Budget, MAX_STEPS, Program, Value, VariableType};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let types = BTreeMap::from([

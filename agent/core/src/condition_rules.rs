@@ -1,8 +1,8 @@
 //! Condition rules: what a work wants to be said about its objects.
 
-use crate::cel::{Budget, Program, Value, VariableType};
 use crate::feedback::group_version_kind;
 use serde_json::Map;
+use skein_cel::{Budget, Program, Value, VariableType};
 use skein_schema::kind::manifest_work::{CONDITION_COMPLETE, ConditionRule, ConditionRuleType};
 use std::collections::BTreeMap;
 

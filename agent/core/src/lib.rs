@@ -3,7 +3,6 @@
 
 pub mod aggregate;
 pub mod applied_work;
-pub mod cel;
 pub mod condition_rules;
 pub mod converge;
 pub mod deletion;

@@ -9,8 +9,9 @@ use crate::source::{assert_none, folder, members, root};
 /// a page in `docs/decisions/`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("skein-schema", &[]),
-    ("skein-hub-core", &["skein-schema"]),
-    ("skein-agent-core", &["skein-schema"]),
+    ("skein-cel", &[]),
+    ("skein-hub-core", &["skein-schema", "skein-cel"]),
+    ("skein-agent-core", &["skein-schema", "skein-cel"]),
     ("skein-nats", &["skein-schema"]),
     (
         "skein-hub",
@@ -36,7 +37,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that decide and never act.
-pub(crate) const PURE: &[&str] = &["skein-schema", "skein-hub-core", "skein-agent-core"];
+pub(crate) const PURE: &[&str] = &[
+    "skein-schema",
+    "skein-cel",
+    "skein-hub-core",
+    "skein-agent-core",
+];
 
 /// What would let a pure crate act: runtimes, clients, sockets, files, operating system randomness.
 const IMPURE: &[&str] = &[

@@ -1,13 +1,13 @@
 //! What the objects of a work say now.
 
 use super::{made_by_rule, make, prune, readiness, work_conditions};
-use crate::cel::Budget;
 use crate::condition_rules::{self, MAX_STEPS_OF_WORK};
 use crate::feedback::{self, FeedbackError, FeedbackOptions};
 use crate::manifest_config;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Map, Value};
+use skein_cel::Budget;
 use skein_schema::kind::condition;
 use skein_schema::kind::manifest_work::{
     CONDITION_APPLIED, CONDITION_AVAILABLE, CONDITION_STATUS_FEEDBACK_SYNCED, FeedbackValue,

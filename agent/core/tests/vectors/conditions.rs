@@ -2,8 +2,8 @@
 
 use crate::{CHECKED, check, read, same};
 use serde_json::{Value, json};
-use skein_agent_core::cel::Budget;
 use skein_agent_core::condition_rules::{self, MAX_STEPS_OF_WORK};
+use skein_cel::Budget;
 use skein_schema::kind::manifest_work::ConditionRule;
 
 /// Unknown types of rules.

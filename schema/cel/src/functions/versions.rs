@@ -1,7 +1,7 @@
 //! Semantic versions, in their strict form.
 
 use super::{Result, conversion};
-use crate::cel::value::Value;
+use crate::value::Value;
 use semver::Version;
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::Problem;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Identifier(String),
     Int(String),
     Uint(u64),
@@ -22,7 +22,7 @@ const SYMBOLS: &[&str] = &[
 ];
 
 /// Words that name nothing.
-pub(super) const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "as",
     "break",
     "const",
@@ -43,7 +43,7 @@ pub(super) const RESERVED: &[&str] = &[
 ];
 
 /// The tokens of a text with their places; the last is [`Token::End`].
-pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Problem> {
+pub(crate) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Problem> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
     loop {

@@ -1,9 +1,9 @@
 //! Moments and spans of time.
 
 use super::{Result, conversion};
-use crate::cel::EvaluateError;
-use crate::cel::ast::Operator;
-use crate::cel::value::Value;
+use crate::EvaluateError;
+use crate::ast::Operator;
+use crate::value::Value;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
@@ -173,7 +173,7 @@ fn span_field(name: &str, span: SignedDuration) -> Option<Result<Value>> {
 }
 
 /// Sums and differences.
-pub(in crate::cel) fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value> {
+pub(crate) fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value> {
     let moment = |time: Timestamp, span: SignedDuration| {
         time.checked_add(span)
             .map(Value::Timestamp)

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 type Result<T> = std::result::Result<T, EvaluateError>;
 
-pub(super) fn evaluate(
+pub(crate) fn evaluate(
     root: &Expr,
     variables: &BTreeMap<&str, Value>,
     budget: &mut Budget,
@@ -30,7 +30,7 @@ struct Evaluator<'a> {
 }
 
 /// Names of types, which are values too.
-pub(super) fn type_value(name: &str) -> Option<Value> {
+pub(crate) fn type_value(name: &str) -> Option<Value> {
     const TYPES: &[&str] = &[
         "bool",
         "int",

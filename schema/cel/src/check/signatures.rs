@@ -240,8 +240,7 @@ pub(super) fn result(name: &str, target: Option<&Type>, arguments: &[Type]) -> O
 /// `format.dns1123Label()` and its like.
 fn format_constant(name: &str) -> bool {
     let name = name.strip_prefix("format.");
-    name.and_then(crate::cel::functions::format::named)
-        .is_some()
+    name.and_then(crate::functions::format::named).is_some()
 }
 
 fn takes(wanted: T, found: &Type) -> bool {

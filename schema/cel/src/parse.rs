@@ -21,7 +21,7 @@ const OPERATORS: &[(&str, u8, Operator)] = &[
 ];
 
 /// Parses one expression.
-pub(super) fn parse(text: &str) -> Result<Expr, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Expr, Problem> {
     let mut parser = Parser {
         tokens: tokens(text)?,
         at: 0,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 type Result<T> = std::result::Result<T, EvaluateError>;
 
 /// Longest text that an evaluation makes, in bytes.
-pub(super) const MAX_TEXT: usize = 1 << 20;
+pub(crate) const MAX_TEXT: usize = 1 << 20;
 /// Steps for compiling a regular expression, beside those for its length.
 const COMPILE: usize = 5_000;
 /// Sizes that a compiled regular expression may have, in bytes. The first that is enough says how
@@ -58,7 +58,7 @@ impl Budget {
 }
 
 /// What one evaluation has spent and made.
-pub(super) struct Effort<'a> {
+pub(crate) struct Effort<'a> {
     /// The evaluation's own steps.
     own: Budget,
     /// Those it shares with others.
@@ -67,20 +67,20 @@ pub(super) struct Effort<'a> {
 }
 
 /// A compiled regular expression.
-pub(super) struct Expression {
-    pub(super) regex: Regex,
+pub(crate) struct Expression {
+    pub(crate) regex: Regex,
     size: usize,
 }
 
 impl Expression {
     /// Steps that looking at so many bytes takes at worst: every state for each of them.
-    pub(super) fn steps(&self, bytes: usize) -> usize {
+    pub(crate) fn steps(&self, bytes: usize) -> usize {
         1 + bytes.saturating_mul(self.size) / SIZE_OF_STEP
     }
 }
 
 impl<'a> Effort<'a> {
-    pub(super) fn new(shared: &'a mut Budget) -> Self {
+    pub(crate) fn new(shared: &'a mut Budget) -> Self {
         Self {
             own: Budget::new(MAX_STEPS),
             shared,
@@ -88,13 +88,13 @@ impl<'a> Effort<'a> {
         }
     }
 
-    pub(super) fn spend(&mut self, steps: usize) -> Result<()> {
+    pub(crate) fn spend(&mut self, steps: usize) -> Result<()> {
         self.shared.spend(steps)?;
         self.own.spend(steps)
     }
 
     /// Pays for a text that is to be made.
-    pub(super) fn make_text(&mut self, bytes: usize) -> Result<()> {
+    pub(crate) fn make_text(&mut self, bytes: usize) -> Result<()> {
         if bytes > MAX_TEXT {
             return Err(EvaluateError::Cost);
         }
@@ -102,7 +102,7 @@ impl<'a> Effort<'a> {
     }
 
     /// A regular expression that is about to look at so many bytes. Each is compiled once.
-    pub(super) fn expression(&mut self, pattern: &str, bytes: usize) -> Result<Arc<Expression>> {
+    pub(crate) fn expression(&mut self, pattern: &str, bytes: usize) -> Result<Arc<Expression>> {
         let known = self.expressions.get(pattern).map(Arc::clone);
         let expression = match known {
             Some(known) => known,
@@ -142,7 +142,7 @@ fn compile(pattern: &str) -> Result<Expression> {
 }
 
 /// How much of a value a function may have to look at.
-pub(super) fn weight(value: &Value) -> usize {
+pub(crate) fn weight(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() / 10,
         Value::Bytes(bytes) => bytes.len() / 10,

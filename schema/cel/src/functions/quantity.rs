@@ -1,8 +1,8 @@
 //! Kubernetes quantities.
 
 use super::{Result, conversion};
-use crate::cel::EvaluateError;
-use crate::cel::value::Value;
+use crate::EvaluateError;
+use crate::value::Value;
 use std::cmp::Ordering;
 
 /// A quantity, exact to a billionth; what is finer is rounded up, as Kubernetes does.

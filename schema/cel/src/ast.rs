@@ -4,17 +4,17 @@ use super::value::Value;
 
 /// An expression and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Expr {
+pub(crate) struct Expr {
     /// Byte in the text.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Levels of expressions below it.
-    pub(super) depth: usize,
-    pub(super) kind: Kind,
+    pub(crate) depth: usize,
+    pub(crate) kind: Kind,
 }
 
 /// Binary operators that are functions of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(crate) enum Operator {
     Equal,
     NotEqual,
     Less,
@@ -31,7 +31,7 @@ pub(super) enum Operator {
 
 /// Macros over the members of a list or the keys of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Macro {
+pub(crate) enum Macro {
     All,
     Exists,
     ExistsOne,
@@ -42,13 +42,13 @@ pub(super) enum Macro {
 
 /// Macros over an optional value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OptionalMacro {
+pub(crate) enum OptionalMacro {
     Map,
     FlatMap,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Literal(Value),
     Identifier(String),
     /// `a.b`, `a.?b`
@@ -98,7 +98,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The expressions directly inside.
-    pub(super) fn children(&self) -> Vec<&Expr> {
+    pub(crate) fn children(&self) -> Vec<&Expr> {
         match self {
             Kind::Literal(_) | Kind::Identifier(_) => Vec::new(),
             Kind::Select { operand, .. } | Kind::Has { operand, .. } => vec![operand],

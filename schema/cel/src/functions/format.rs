@@ -2,7 +2,7 @@
 
 use super::Result;
 use super::url::Url;
-use crate::cel::value::Value;
+use crate::value::Value;
 use data_encoding::BASE64;
 
 /// The formats by name.
@@ -23,7 +23,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// The format of a name.
-pub(in crate::cel) fn named(name: &str) -> Option<&'static str> {
+pub(crate) fn named(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|known| **known == name).copied()
 }
 

@@ -2,9 +2,9 @@
 
 use super::Result;
 use super::strings::found;
-use crate::cel::EvaluateError;
-use crate::cel::effort::Effort;
-use crate::cel::value::Value;
+use crate::EvaluateError;
+use crate::effort::Effort;
+use crate::value::Value;
 use jiff::SignedDuration;
 use std::cmp::Ordering;
 

@@ -1,9 +1,9 @@
 //! Functions on texts. Positions count characters.
 
 use super::{Result, int};
-use crate::cel::EvaluateError;
-use crate::cel::effort::Effort;
-use crate::cel::value::Value;
+use crate::EvaluateError;
+use crate::effort::Effort;
+use crate::value::Value;
 
 pub(super) fn call(
     name: &str,

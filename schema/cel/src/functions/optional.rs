@@ -1,8 +1,8 @@
 //! Optional values.
 
 use super::Result;
-use crate::cel::EvaluateError;
-use crate::cel::value::Value;
+use crate::EvaluateError;
+use crate::value::Value;
 
 pub(super) fn call(
     name: &str,

@@ -1,7 +1,7 @@
 //! IP addresses and ranges of them.
 
 use super::{Result, conversion};
-use crate::cel::value::Value;
+use crate::value::Value;
 use core::net::IpAddr;
 use std::fmt;
 

@@ -137,7 +137,7 @@ impl From<&serde_json::Map<String, serde_json::Value>> for Value {
 
 impl Key {
     /// The key that a value is, if it can be one. A fraction that is whole finds its number.
-    pub(super) fn of(value: &Value) -> Option<Self> {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(Self::Bool(*value)),
             Value::Int(value) => Some(Self::Integer(i128::from(*value))),
@@ -154,7 +154,7 @@ impl Key {
         }
     }
 
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         match self {
             Self::Bool(value) => Value::Bool(*value),
             Self::Integer(value) => match i64::try_from(*value) {
@@ -166,14 +166,14 @@ impl Key {
     }
 
     /// How much of the key has to be looked at to find it.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         match self {
             Self::String(text) => text.len() / 10,
             Self::Bool(_) | Self::Integer(_) => 0,
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
@@ -183,23 +183,23 @@ impl Key {
 }
 
 impl Value {
-    pub(super) fn list(items: Vec<Value>) -> Self {
+    pub(crate) fn list(items: Vec<Value>) -> Self {
         let nesting = nesting(items.iter());
         Self::List(Nested::new(items, nesting))
     }
 
-    pub(super) fn map(members: BTreeMap<Key, Value>) -> Self {
+    pub(crate) fn map(members: BTreeMap<Key, Value>) -> Self {
         let nesting = nesting(members.values());
         Self::Map(Nested::new(members, nesting))
     }
 
-    pub(super) fn some(value: Value) -> Self {
+    pub(crate) fn some(value: Value) -> Self {
         let nesting = value.nesting();
         Self::Optional(Some(Nested::new(value, nesting)))
     }
 
     /// An optional value: none, or the given one.
-    pub(super) fn optional(value: Option<Value>) -> Self {
+    pub(crate) fn optional(value: Option<Value>) -> Self {
         value.map_or(Self::Optional(None), Self::some)
     }
 
@@ -214,7 +214,7 @@ impl Value {
     }
 
     /// How many values stand in each other; 0 for one that holds no others.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.nesting().0
     }
 
@@ -245,7 +245,7 @@ impl Value {
     }
 
     /// True for what a type begins with: false, 0, an empty text, list or map.
-    pub(super) fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         match self {
             Self::Null => true,
             Self::Bool(value) => !value,
@@ -263,7 +263,7 @@ impl Value {
     }
 
     /// Equality: numbers by value, other types only with their own.
-    pub(super) fn equals(
+    pub(crate) fn equals(
         &self,
         other: &Value,
         effort: &mut Effort<'_>,
@@ -298,7 +298,7 @@ impl Value {
     }
 
     /// Order, where there is one between the two.
-    pub(super) fn compare(
+    pub(crate) fn compare(
         &self,
         other: &Value,
         effort: &mut Effort<'_>,

@@ -73,7 +73,7 @@ impl fmt::Display for Type {
 }
 
 /// Checks an expression.
-pub(super) fn check(root: &Expr, variables: &BTreeMap<&str, VariableType>) -> Result<(), Problem> {
+pub(crate) fn check(root: &Expr, variables: &BTreeMap<&str, VariableType>) -> Result<(), Problem> {
     let kind = |kind: &VariableType| match kind {
         VariableType::Dyn => Type::Dyn,
         VariableType::Bool => Type::Bool,

@@ -1,4 +1,4 @@
-//! The Common Expression Language, as condition rules use it.
+//! The Common Expression Language, as condition rules of works and placements use it.
 //!
 //! An expression is a user's text and runs on the cluster of somebody else, so nothing about it may
 //! be without limit: its length, how deep it is nested, and how many steps it takes are bounded,

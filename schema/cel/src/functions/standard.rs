@@ -1,8 +1,8 @@
 //! Functions of the language itself, and `hasConditions`.
 
 use super::{Result, conversion, int};
-use crate::cel::EvaluateError;
-use crate::cel::value::{Key, Value};
+use crate::EvaluateError;
+use crate::value::{Key, Value};
 use std::sync::Arc;
 
 pub(super) fn call(

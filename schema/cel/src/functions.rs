@@ -1,14 +1,14 @@
 //! The functions that rules may call: those of the language, and those that OCM adds to it.
 
-pub(super) mod format;
+pub(crate) mod format;
 mod lists;
-pub(super) mod network;
+pub(crate) mod network;
 mod optional;
-pub(super) mod quantity;
+pub(crate) mod quantity;
 mod standard;
 mod strings;
-pub(super) mod time;
-pub(super) mod url;
+pub(crate) mod time;
+pub(crate) mod url;
 mod versions;
 
 use super::EvaluateError;
@@ -33,7 +33,7 @@ const GROUPS: &[Group] = &[
 ];
 
 /// Calls a function. The name of one that belongs to a group has the group's before a dot.
-pub(super) fn call(
+pub(crate) fn call(
     name: &str,
     target: Option<&Value>,
     arguments: &[Value],

@@ -1,7 +1,7 @@
 //! URLs, read as Go reads the URI of a request: absolute, or a path from the root.
 
 use super::{Result, conversion};
-use crate::cel::value::{Key, Value};
+use crate::value::{Key, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
     /// As it was written.
-    pub(in crate::cel) text: String,
+    pub(crate) text: String,
     scheme: String,
     host: String,
     path: String,
