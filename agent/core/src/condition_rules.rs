@@ -2,7 +2,7 @@
 
 use crate::feedback::group_version_kind;
 use serde_json::Map;
-use skein_cel::{Budget, Program, Value, VariableType};
+use skein_cel::{Budget, HAS_CONDITIONS, Program, Value, ValueType};
 use skein_schema::kind::manifest_work::{CONDITION_COMPLETE, ConditionRule, ConditionRuleType};
 use std::collections::BTreeMap;
 
@@ -164,15 +164,16 @@ fn run(
     budget
         .spend(expression.len())
         .map_err(|error| error.to_string())?;
-    let mut types = BTreeMap::from([("object", VariableType::Dyn)]);
+    let mut types = BTreeMap::from([("object", ValueType::Dyn)]);
     let mut values = BTreeMap::from([("object", object.clone())]);
     if let Some(result) = result {
-        types.insert("result", VariableType::Bool);
+        types.insert("result", ValueType::Bool);
         values.insert("result", Value::Bool(result));
     }
-    let program = Program::compile(expression, &types).map_err(|error| error.to_string())?;
+    let program = Program::compile(expression, &types, &[HAS_CONDITIONS])
+        .map_err(|error| error.to_string())?;
     match program
-        .evaluate(&values, budget)
+        .evaluate(&values, &(), budget)
         .map_err(|error| error.to_string())?
     {
         Value::Optional(Some(inner)) => Ok(Value::clone(&inner)),

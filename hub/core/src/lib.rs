@@ -16,6 +16,7 @@ pub mod lease;
 pub mod ledger;
 pub mod merge;
 pub mod observed;
+pub mod placement;
 pub mod react;
 pub mod select;
 pub mod snapshot;

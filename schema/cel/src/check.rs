@@ -8,8 +8,9 @@ mod signatures;
 
 use super::ast::{Expr, Kind, Macro, Operator, OptionalMacro};
 use super::evaluate::type_value;
+use super::host::Function;
 use super::value::Value;
-use super::{Problem, VariableType};
+use super::{Problem, ValueType};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -73,20 +74,34 @@ impl fmt::Display for Type {
 }
 
 /// Checks an expression.
-pub(crate) fn check(root: &Expr, variables: &BTreeMap<&str, VariableType>) -> Result<(), Problem> {
-    let kind = |kind: &VariableType| match kind {
-        VariableType::Dyn => Type::Dyn,
-        VariableType::Bool => Type::Bool,
-    };
+pub(crate) fn check(
+    root: &Expr,
+    variables: &BTreeMap<&str, ValueType>,
+    functions: &[Function],
+) -> Result<(), Problem> {
     let scope = variables
         .iter()
-        .map(|(name, t)| ((*name).to_owned(), kind(t)))
+        .map(|(name, known)| ((*name).to_owned(), Type::from(*known)))
         .collect();
-    Checker { scope }.infer(root).map(drop)
+    Checker { scope, functions }.infer(root).map(drop)
 }
 
-struct Checker {
+impl From<ValueType> for Type {
+    fn from(known: ValueType) -> Self {
+        match known {
+            ValueType::Dyn => Type::Dyn,
+            ValueType::Bool => Type::Bool,
+            ValueType::String => Type::String,
+            ValueType::List => Type::List(Box::new(Type::Dyn)),
+            ValueType::Map => Type::Map(Box::new(Type::String), Box::new(Type::Dyn)),
+        }
+    }
+}
+
+struct Checker<'a> {
     scope: Vec<(String, Type)>,
+    /// Functions beside those of every expression.
+    functions: &'a [Function],
 }
 
 fn problem<T>(expr: &Expr, problem: String) -> Result<T, Problem> {
@@ -105,7 +120,7 @@ fn no_overload<T>(expr: &Expr, function: &str, types: &[&Type]) -> Result<T, Pro
     )
 }
 
-impl Checker {
+impl Checker<'_> {
     /// The type of an expression. One that is nested too deep counts as unknown, so that a short
     /// text cannot make types that take long to copy and to compare.
     fn infer(&mut self, expr: &Expr) -> Result<Type, Problem> {
@@ -295,22 +310,36 @@ impl Checker {
             && !self.scope.iter().any(|(name, _)| name == prefix)
         {
             let name = format!("{prefix}.{function}");
-            if signatures::exists(&name, false) {
+            if signatures::exists(&name, false, self.functions) {
                 let arguments = self.all(arguments)?;
-                return overload(expr, &name, None, &arguments);
+                return self.overload(expr, &name, None, &arguments);
             }
         }
         let target = target.map(|target| self.infer(target)).transpose()?;
         let arguments = self.all(arguments)?;
-        if !signatures::exists(function, target.is_some())
-            && !signatures::exists(function, target.is_none())
+        if !signatures::exists(function, target.is_some(), self.functions)
+            && !signatures::exists(function, target.is_none(), self.functions)
         {
             return problem(
                 expr,
                 format!("undeclared reference to '{function}' (in container '')"),
             );
         }
-        overload(expr, function, target.as_ref(), &arguments)
+        self.overload(expr, function, target.as_ref(), &arguments)
+    }
+
+    fn overload(
+        &self,
+        expr: &Expr,
+        name: &str,
+        target: Option<&Type>,
+        arguments: &[Type],
+    ) -> Result<Type, Problem> {
+        if let Some(result) = signatures::result(name, target, arguments, self.functions) {
+            return Ok(result);
+        }
+        let types: Vec<&Type> = target.into_iter().chain(arguments).collect();
+        no_overload(expr, name, &types)
     }
 
     fn all(&mut self, expressions: &[Expr]) -> Result<Vec<Type>, Problem> {
@@ -356,19 +385,6 @@ impl Checker {
             Macro::Map => Type::List(Box::new(last)),
         })
     }
-}
-
-fn overload(
-    expr: &Expr,
-    name: &str,
-    target: Option<&Type>,
-    arguments: &[Type],
-) -> Result<Type, Problem> {
-    if let Some(result) = signatures::result(name, target, arguments) {
-        return Ok(result);
-    }
-    let types: Vec<&Type> = target.into_iter().chain(arguments).collect();
-    no_overload(expr, name, &types)
 }
 
 fn of_literal(value: &Value) -> Type {

@@ -58,7 +58,8 @@ impl Budget {
 }
 
 /// What one evaluation has spent and made.
-pub(crate) struct Effort<'a> {
+#[derive(Debug)]
+pub struct Effort<'a> {
     /// The evaluation's own steps.
     own: Budget,
     /// Those it shares with others.
@@ -67,6 +68,7 @@ pub(crate) struct Effort<'a> {
 }
 
 /// A compiled regular expression.
+#[derive(Debug)]
 pub(crate) struct Expression {
     pub(crate) regex: Regex,
     size: usize,
@@ -88,7 +90,11 @@ impl<'a> Effort<'a> {
         }
     }
 
-    pub(crate) fn spend(&mut self, steps: usize) -> Result<()> {
+    /// Pays for something, from the evaluation's own steps and from those it shares.
+    ///
+    /// # Errors
+    /// When it costs more than is left of either.
+    pub fn spend(&mut self, steps: usize) -> Result<()> {
         self.shared.spend(steps)?;
         self.own.spend(steps)
     }

@@ -3,6 +3,7 @@
 use super::ast::{Expr, Kind, Macro, Operator, OptionalMacro};
 use super::effort::{Budget, Effort, weight};
 use super::functions;
+use super::host::Host;
 use super::value::{Key, Value};
 use super::{EvaluateError, MAX_VALUE_DEPTH};
 use std::cmp::Ordering;
@@ -13,6 +14,7 @@ type Result<T> = std::result::Result<T, EvaluateError>;
 pub(crate) fn evaluate(
     root: &Expr,
     variables: &BTreeMap<&str, Value>,
+    host: &dyn Host,
     budget: &mut Budget,
 ) -> Result<Value> {
     let scope = variables
@@ -20,12 +22,18 @@ pub(crate) fn evaluate(
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let effort = Effort::new(budget);
-    Evaluator { scope, effort }.value(root)
+    let mut evaluator = Evaluator {
+        scope,
+        host,
+        effort,
+    };
+    evaluator.value(root)
 }
 
 struct Evaluator<'a> {
     /// Variables, the innermost last.
     scope: Vec<(String, Value)>,
+    host: &'a dyn Host,
     effort: Effort<'a>,
 }
 
@@ -224,7 +232,10 @@ impl Evaluator<'_> {
         arguments: &[Value],
     ) -> Result<Value> {
         self.spend(arguments.iter().chain(target).map(weight).sum())?;
-        let result = functions::call(name, target, arguments, &mut self.effort)?;
+        let effort = &mut self.effort;
+        let result = functions::call(name, target, arguments, effort)
+            .or_else(|| self.host.call(name, target, arguments, effort))
+            .unwrap_or(Err(EvaluateError::NoSuchOverload))?;
         self.spend(weight(&result))?;
         Ok(result)
     }

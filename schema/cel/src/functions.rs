@@ -1,6 +1,7 @@
 //! The functions that rules may call: those of the language, and those that OCM adds to it.
 
 pub(crate) mod format;
+mod json;
 mod lists;
 pub(crate) mod network;
 mod optional;
@@ -32,23 +33,22 @@ const GROUPS: &[Group] = &[
     format::call,
 ];
 
-/// Calls a function. The name of one that belongs to a group has the group's before a dot.
+/// Calls a function; none if there is none for these values. The name of one that belongs to a
+/// group has the group's before a dot.
 pub(crate) fn call(
     name: &str,
     target: Option<&Value>,
     arguments: &[Value],
     effort: &mut Effort<'_>,
-) -> Result<Value> {
-    if let Some(found) = strings::call(name, target, arguments, effort) {
-        return found;
-    }
-    if let Some(found) = lists::call(name, target, arguments, effort) {
-        return found;
-    }
-    let found = GROUPS
-        .iter()
-        .find_map(|group| group(name, target, arguments));
-    found.unwrap_or(Err(EvaluateError::NoSuchOverload))
+) -> Option<Result<Value>> {
+    strings::call(name, target, arguments, effort)
+        .or_else(|| lists::call(name, target, arguments, effort))
+        .or_else(|| json::call(name, target, arguments, effort))
+        .or_else(|| {
+            GROUPS
+                .iter()
+                .find_map(|group| group(name, target, arguments))
+        })
 }
 
 fn conversion(text: impl Into<String>) -> EvaluateError {

@@ -4,19 +4,22 @@
 //! be without limit: its length, how deep it is nested, and how many steps it takes are bounded,
 //! and each bound is an error like any other. The Rust crates for the language abort the process on
 //! nested input, do not know optional values and check no types; this is a small interpreter that
-//! does, with the functions that OCM gives to its rules.
+//! does, with the functions that OCM gives to all its expressions. What only some of them have is
+//! a [`Function`] that is named when an expression is compiled.
 
 mod ast;
 mod check;
 mod effort;
 mod evaluate;
 mod functions;
+mod host;
 mod lexer;
 mod parse;
 mod value;
 
-pub use effort::Budget;
+pub use effort::{Budget, Effort};
 pub use functions::{network::Cidr, quantity::Quantity, url::Url};
+pub use host::{Function, HAS_CONDITIONS, Host, PARSE_JSON};
 pub use value::{Key, Nested, Value};
 
 use std::collections::BTreeMap;
@@ -38,13 +41,19 @@ pub struct Program {
     root: ast::Expr,
 }
 
-/// What a variable is known to be.
+/// What a variable, or a value that a function takes or gives, is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VariableType {
+pub enum ValueType {
     /// Anything.
     Dyn,
     /// A truth value.
     Bool,
+    /// A text.
+    String,
+    /// A list of anything.
+    List,
+    /// A map from texts to anything.
+    Map,
 }
 
 /// An expression that cannot be read, or whose types cannot fit.
@@ -86,14 +95,16 @@ pub enum EvaluateError {
 }
 
 impl Program {
-    /// Reads an expression. `variables` are those it may use.
+    /// Reads an expression. `variables` are those it may use, `functions` what it may call beside
+    /// the functions that every expression has.
     ///
     /// # Errors
     /// When it is too long or nested too deep, is no expression, or uses variables, functions or
     /// combinations of types that do not exist.
     pub fn compile(
         text: &str,
-        variables: &BTreeMap<&str, VariableType>,
+        variables: &BTreeMap<&str, ValueType>,
+        functions: &[Function],
     ) -> Result<Self, CompileError> {
         let problem = |at: usize, problem: String| locate(text, at, problem);
         if text.len() > MAX_LENGTH {
@@ -103,11 +114,13 @@ impl Program {
             ));
         }
         let root = parse::parse(text).map_err(|error| problem(error.at, error.problem))?;
-        check::check(&root, variables).map_err(|error| problem(error.at, error.problem))?;
+        check::check(&root, variables, functions)
+            .map_err(|error| problem(error.at, error.problem))?;
         Ok(Self { root })
     }
 
-    /// Evaluates the expression.
+    /// Evaluates the expression. The host carries out the functions that are its own; `&()` has
+    /// none.
     ///
     /// # Errors
     /// When it does not fit the data, or takes more than [`MAX_STEPS`] or than what is left of the
@@ -115,9 +128,10 @@ impl Program {
     pub fn evaluate(
         &self,
         variables: &BTreeMap<&str, Value>,
+        host: &dyn Host,
         budget: &mut Budget,
     ) -> Result<Value, EvaluateError> {
-        evaluate::evaluate(&self.root, variables, budget)
+        evaluate::evaluate(&self.root, variables, host, budget)
     }
 }
 

@@ -7,11 +7,12 @@ fn run(text: &str) -> Result<String, String> {
         "list": [3, 1, 2], "map": {"x": 1, "y": 2},
         "items": [{"name": "a", "ready": true}, {"name": "b"}],
     });
-    let types = BTreeMap::from([("object", VariableType::Dyn)]);
+    let types = BTreeMap::from([("object", ValueType::Dyn)]);
     let values = BTreeMap::from([("object", Value::from(&object))]);
-    let program = Program::compile(text, &types).map_err(|error| error.to_string())?;
+    let program = Program::compile(text, &types, &[HAS_CONDITIONS, PARSE_JSON])
+        .map_err(|error| error.to_string())?;
     program
-        .evaluate(&values, &mut Budget::new(MAX_STEPS))
+        .evaluate(&values, &(), &mut Budget::new(MAX_STEPS))
         .map(|value| show(&value))
         .map_err(|error| error.to_string())
 }
@@ -217,9 +218,9 @@ fn what_cannot_be_compiled() {
 
 /// Steps that an expression takes, and whether it gives a value.
 fn steps(text: &str) -> (u64, bool) {
-    let program = Program::compile(text, &BTreeMap::new()).unwrap();
+    let program = Program::compile(text, &BTreeMap::new(), &[PARSE_JSON]).unwrap();
     let mut budget = Budget::new(MAX_STEPS);
-    let given = program.evaluate(&BTreeMap::new(), &mut budget).is_ok();
+    let given = program.evaluate(&BTreeMap::new(), &(), &mut budget).is_ok();
     (MAX_STEPS - budget.left(), given)
 }
 

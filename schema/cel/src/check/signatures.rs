@@ -1,6 +1,8 @@
 //! Which functions exist for which types.
 
 use super::Type;
+use crate::ValueType;
+use crate::host::Function;
 
 /// A type in a signature. Lists and maps are of anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,6 @@ const SIGNATURES: &[Signature] = &[
     ("string", None, &[T::Cidr], T::Str),
     ("bytes", None, &[T::Bytes], T::Bytes),
     ("bytes", None, &[T::Str], T::Bytes),
-    ("hasConditions", None, &[T::Any], T::Bool),
     // Texts
     ("contains", Some(T::Str), &[T::Str], T::Bool),
     ("startsWith", Some(T::Str), &[T::Str], T::Bool),
@@ -201,15 +202,23 @@ const SIGNATURES: &[Signature] = &[
 ];
 
 /// Whether there is a function, or a method, of this name.
-pub(super) fn exists(name: &str, method: bool) -> bool {
+pub(super) fn exists(name: &str, method: bool, more: &[Function]) -> bool {
     let known = SIGNATURES
         .iter()
         .any(|(known, target, ..)| *known == name && target.is_some() == method);
-    known || (!method && format_constant(name))
+    let given = more
+        .iter()
+        .any(|function| function.name == name && function.receiver.is_some() == method);
+    known || given || (!method && format_constant(name))
 }
 
 /// What a call gives, if the types fit.
-pub(super) fn result(name: &str, target: Option<&Type>, arguments: &[Type]) -> Option<Type> {
+pub(super) fn result(
+    name: &str,
+    target: Option<&Type>,
+    arguments: &[Type],
+    more: &[Function],
+) -> Option<Type> {
     if target.is_none() && arguments.is_empty() && format_constant(name) {
         return Some(kind(T::Format));
     }
@@ -228,13 +237,38 @@ pub(super) fn result(name: &str, target: Option<&Type>, arguments: &[Type]) -> O
                     .all(|(wanted, argument)| takes(*wanted, argument));
             (*known == name && receives && arguments_fit).then(|| kind(*result))
         });
-    let first = results.next()?;
+    let Some(first) = results.next() else {
+        return given(name, target, arguments, more);
+    };
     // With operands of any type several may fit; then the result is only known if all agree.
     Some(if results.all(|other| other == first) {
         first
     } else {
         Type::Dyn
     })
+}
+
+/// What a call of one of the functions gives that not every expression has.
+fn given(name: &str, target: Option<&Type>, arguments: &[Type], more: &[Function]) -> Option<Type> {
+    let fits = |wanted: ValueType, found: &Type| match (wanted, found) {
+        (ValueType::List, Type::List(_)) | (ValueType::Map, Type::Map(..)) => true,
+        (wanted, found) => super::fits(found, &Type::from(wanted)),
+    };
+    let function = more.iter().find(|function| {
+        let receives = match (function.receiver, target) {
+            (None, None) => true,
+            (Some(receiver), Some(target)) => fits(receiver, target),
+            _ => false,
+        };
+        let given = function.arguments.iter().zip(arguments);
+        function.name == name
+            && receives
+            && function.arguments.len() == arguments.len()
+            && given
+                .into_iter()
+                .all(|(wanted, found)| fits(*wanted, found))
+    });
+    function.map(|function| Type::from(function.result))
 }
 
 /// `format.dns1123Label()` and its like.

@@ -1,0 +1,3 @@
+//! Which clusters a placement chooses.
+
+pub mod cel_selector;
