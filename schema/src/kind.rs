@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod manifest_work;
 pub mod namespace;
 pub mod object_meta;
+pub mod placement;
 
 mod lookup;
 

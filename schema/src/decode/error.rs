@@ -193,7 +193,8 @@ impl FieldError {
         )
     }
 
-    pub(crate) fn invalid(path: impl fmt::Display, value: &str, rule: impl Into<String>) -> Self {
+    /// A value that breaks a rule of form; the value is shortened.
+    pub fn invalid(path: impl fmt::Display, value: &str, rule: impl Into<String>) -> Self {
         Self::new(
             path,
             Problem::Invalid {

@@ -7,6 +7,9 @@ use crate::decode::{FieldError, Problem, excerpt, is_label_key, is_label_value};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Longest name of a claim, in characters.
+const CLAIM_NAME_MAX: usize = 253;
+
 /// A checked label selector. The default has no requirements and matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
@@ -50,6 +53,35 @@ impl Selector {
         for (index, term) in selector.match_expressions.iter().flatten().enumerate() {
             let here = format!("{path}.matchExpressions[{index}]");
             match Requirement::of_term(&here, term) {
+                Ok(requirement) => requirements.push(requirement),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() {
+            Ok(Self { requirements })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Checks a selector of claims: the operators of label selectors, but a claim's name and value
+    /// may be any text of the length that a claim may have.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_claims(
+        path: &str,
+        terms: &[LabelSelectorRequirement],
+    ) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut requirements = Vec::new();
+        for (index, term) in terms.iter().enumerate() {
+            let here = format!("{path}.matchExpressions[{index}]");
+            if term.key.is_empty() || term.key.chars().count() > CLAIM_NAME_MAX {
+                let rule = format!("the name of a claim, of 1 to {CLAIM_NAME_MAX} characters");
+                errors.push(FieldError::invalid(format!("{here}.key"), &term.key, &rule));
+            }
+            match Requirement::of_checked_term(&here, term) {
                 Ok(requirement) => requirements.push(requirement),
                 Err(found) => errors.extend(found),
             }
@@ -138,13 +170,27 @@ impl Selector {
 
 impl Requirement {
     fn of_term(path: &str, term: &LabelSelectorRequirement) -> Result<Self, Vec<FieldError>> {
-        let values: BTreeSet<String> = term.values.iter().flatten().cloned().collect();
         let mut errors = Vec::from_iter(check_key(&format!("{path}.key"), &term.key));
         errors.extend(
-            values
+            term.values
                 .iter()
+                .flatten()
                 .filter_map(|v| check_value(&format!("{path}.values"), v)),
         );
+        match Self::of_checked_term(path, term) {
+            Ok(requirement) if errors.is_empty() => Ok(requirement),
+            Ok(_) => Err(errors),
+            Err(found) => Err(errors.into_iter().chain(found).collect()),
+        }
+    }
+
+    /// The requirement of a term whose key and values are known to be good.
+    fn of_checked_term(
+        path: &str,
+        term: &LabelSelectorRequirement,
+    ) -> Result<Self, Vec<FieldError>> {
+        let values: BTreeSet<String> = term.values.iter().flatten().cloned().collect();
+        let mut errors = Vec::new();
         let test = match term.operator.as_str() {
             "In" | "NotIn" if values.is_empty() => {
                 errors.push(FieldError::new(format!("{path}.values"), Problem::Required));

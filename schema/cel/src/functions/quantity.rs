@@ -15,7 +15,8 @@ const NANO: i128 = 1_000_000_000;
 
 impl Quantity {
     /// Reads a quantity such as `1.5Gi`, `500m` or `1e3`.
-    fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix(['-', '+']) {
             Some(rest) => (text.starts_with('-'), rest),
             None => (false, text),
@@ -38,6 +39,16 @@ impl Quantity {
         Some(Self {
             nanos: if negative { -nanos } else { nanos },
         })
+    }
+
+    /// The nearest number there is for it.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the function's name says approximately"
+    )]
+    pub fn approximately(self) -> f64 {
+        self.nanos as f64 / NANO as f64
     }
 
     fn integer(self) -> Option<i64> {
@@ -119,11 +130,7 @@ pub(super) fn call(
             .integer()
             .map(Value::Int)
             .ok_or_else(|| conversion("cannot convert value to integer")),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "the function's name says approximate"
-        )]
-        ("asApproximateFloat", None) => Ok(Value::Double(quantity.nanos as f64 / NANO as f64)),
+        ("asApproximateFloat", None) => Ok(Value::Double(quantity.approximately())),
         ("add", Some(other)) => sum(quantity.nanos.checked_add(other.nanos)),
         ("sub", Some(other)) => sum(quantity.nanos.checked_sub(other.nanos)),
         ("isLessThan", Some(_)) => order(Ordering::Less),
