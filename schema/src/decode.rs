@@ -20,6 +20,7 @@ pub(crate) use walk::{Path, nearest};
 
 use crate::kind::object_meta::OBJECT_META;
 use crate::kind::{KindInfo, LookupError, NameRule, Scope, lookup};
+use crate::name::{SUBDOMAIN_MAX, check_parts};
 use crate::resource::Resource;
 use serde_json::{Map, Value};
 use walk::Walk;
@@ -222,6 +223,7 @@ fn check_name(walk: &mut Walk, info: &KindInfo, metadata: &Map<String, Value>) {
     let (max, fits, rule) = match info.name_rule {
         NameRule::Label => (63, is_label(name), LABEL_RULE),
         NameRule::Subdomain { max } => (max, is_subdomain(name), SUBDOMAIN_RULE),
+        NameRule::Parts => (SUBDOMAIN_MAX, check_parts(name).is_ok(), PARTS_RULE),
     };
     let length = name.chars().count();
     if length > max {
@@ -251,6 +253,8 @@ pub(crate) const LABEL_RULE: &str =
     "lower-case letters, digits and '-', at most 63 characters, a letter or digit at both ends";
 pub(crate) const SUBDOMAIN_RULE: &str =
     "lower-case letters, digits, '-' and '.', a letter or digit at both ends of each part";
+pub(crate) const PARTS_RULE: &str =
+    "lower-case letters, digits, '-', '.' and ':', a letter or digit at both ends of each part";
 
 #[cfg(test)]
 mod property_tests;

@@ -5,6 +5,8 @@
 //! everywhere. The wire form is Open Cluster Management's, so its YAML applies unchanged.
 
 pub mod admission;
+pub mod cluster_role;
+pub mod cluster_role_binding;
 pub mod condition;
 pub mod label_selector;
 pub mod managed_cluster;
@@ -15,6 +17,9 @@ pub mod manifest_work;
 pub mod namespace;
 pub mod object_meta;
 pub mod placement;
+pub mod rbac;
+pub mod role;
+pub mod role_binding;
 
 mod lookup;
 
@@ -46,6 +51,9 @@ pub enum NameRule {
         /// Longest name, in characters; Kubernetes' own limit is 253.
         max: usize,
     },
+    /// Subdomains joined by colons, at most 253 characters, as roles and bindings are called:
+    /// `open-cluster-management:managedclusterset:view:prod`.
+    Parts,
 }
 
 /// A version of a kind that other control planes know and Skein refuses, with what to do instead.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub const LABEL_MAX: usize = 63;
 /// Longest RFC 1123 subdomain, in bytes.
 pub const SUBDOMAIN_MAX: usize = 253;
-/// The user who may do everything, and until access rules are objects the only one who may do
-/// anything: whoever sets up a hub makes this user's credential.
+/// The user who may do everything, whatever the access rules say: whoever sets up a hub makes this
+/// user's credential.
 pub const ADMIN: &str = "admin";
 
 /// Why a text is not a name.
@@ -72,6 +72,23 @@ pub fn check_subdomain(text: &str, max: usize) -> Result<(), NameError> {
         });
     }
     text.split('.').try_for_each(check_edges)
+}
+
+/// Checks a name of RBAC's: RFC 1123 subdomains joined by colons, such as `system:masters`, of at
+/// most [`SUBDOMAIN_MAX`] bytes. (Kubernetes takes nearly anything; this is what is in use.)
+///
+/// # Errors
+/// The first rule that `text` breaks.
+pub fn check_parts(text: &str) -> Result<(), NameError> {
+    check_length(text, SUBDOMAIN_MAX)?;
+    let allowed = |c: char| is_label_char(c) || c == '.' || c == ':';
+    if let Some(found) = text.chars().find(|c| !allowed(*c)) {
+        return Err(NameError::Character {
+            found,
+            allowed: "'-', '.' or ':'",
+        });
+    }
+    text.split(['.', ':']).try_for_each(check_edges)
 }
 
 fn check_length(text: &str, max: usize) -> Result<(), NameError> {
@@ -173,8 +190,9 @@ checked_name! {
     Workspace, check_label
 }
 checked_name! {
-    /// The name of any other object.
-    ObjectName, |text| check_subdomain(text, SUBDOMAIN_MAX)
+    /// The name of any other object. Of which form it is depends on the kind
+    /// ([`crate::kind::NameRule`]); this is the widest.
+    ObjectName, check_parts
 }
 checked_name! {
     /// A person or a program that sends commands. It is a token of the subjects that the bus lets
@@ -271,6 +289,15 @@ mod tests {
         ] {
             assert!(ObjectName::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn roles_may_have_colons_but_no_empty_part() {
+        assert!(ObjectName::new("open-cluster-management:view.all:s1").is_ok());
+        for bad in [":a", "a:", "a::b", "a:.b", "a:B", "a/b", "system:*"] {
+            assert!(ObjectName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(SetName::new("a:b").is_err());
     }
 
     #[test]

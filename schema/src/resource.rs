@@ -2,11 +2,15 @@
 //!
 //! The list at the end of this file is the registry of kinds.
 
+use crate::kind::cluster_role::ClusterRole;
+use crate::kind::cluster_role_binding::ClusterRoleBinding;
 use crate::kind::managed_cluster::ManagedCluster;
 use crate::kind::managed_cluster_set::ManagedClusterSet;
 use crate::kind::managed_cluster_set_binding::ManagedClusterSetBinding;
 use crate::kind::manifest_work::ManifestWork;
 use crate::kind::namespace::Namespace;
+use crate::kind::role::Role;
+use crate::kind::role_binding::RoleBinding;
 use crate::kind::{Kind, KindInfo, Scope};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -265,6 +269,10 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Rights that can be given in a namespace or everywhere.
+    ClusterRole,
+    /// Gives the rights of a ClusterRole everywhere.
+    ClusterRoleBinding,
     /// A cluster of the fleet.
     ManagedCluster,
     /// A group of clusters.
@@ -275,6 +283,10 @@ kinds! {
     ManifestWork,
     /// A workspace, or the home of one cluster's works.
     Namespace,
+    /// Rights in one namespace.
+    Role,
+    /// Gives the rights of a role in one namespace.
+    RoleBinding,
 }
 
 #[cfg(test)]

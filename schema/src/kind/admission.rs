@@ -5,7 +5,10 @@
 
 use crate::decode::{FieldError, Problem};
 use crate::kind::manifest_work::admission as manifest_work;
-use crate::kind::{managed_cluster, managed_cluster_set, managed_cluster_set_binding};
+use crate::kind::{
+    cluster_role, cluster_role_binding, managed_cluster, managed_cluster_set,
+    managed_cluster_set_binding, role, role_binding,
+};
 use crate::resource::Resource;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,7 +54,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    fn without_reviews(resource: Resource) -> Self {
+    pub(crate) fn without_reviews(resource: Resource) -> Self {
         Self {
             resource,
             live_namespace: None,
@@ -114,6 +117,18 @@ pub fn admit(
         ) => managed_cluster_set_binding::admit(*new, Some(old)),
         (Resource::Namespace(new), None | Some(Resource::Namespace(_))) => {
             Ok(Admitted::without_reviews(Resource::Namespace(new)))
+        }
+        (Resource::ClusterRole(new), None | Some(Resource::ClusterRole(_))) => {
+            cluster_role::admit(*new)
+        }
+        (Resource::Role(new), None | Some(Resource::Role(_))) => role::admit(*new),
+        (Resource::ClusterRoleBinding(new), None) => cluster_role_binding::admit(*new, None),
+        (Resource::ClusterRoleBinding(new), Some(Resource::ClusterRoleBinding(old))) => {
+            cluster_role_binding::admit(*new, Some(old))
+        }
+        (Resource::RoleBinding(new), None) => role_binding::admit(*new, None),
+        (Resource::RoleBinding(new), Some(Resource::RoleBinding(old))) => {
+            role_binding::admit(*new, Some(old))
         }
         (new, Some(old)) => {
             let problem = Problem::Mismatch {

@@ -8,11 +8,15 @@ use serde_json::Value;
 
 /// One object of each kind in which every known field is set.
 const GOLDEN: &[&str] = &[
+    include_str!("../../tests/golden/kinds/cluster_role.json"),
+    include_str!("../../tests/golden/kinds/cluster_role_binding.json"),
     include_str!("../../tests/golden/kinds/managed_cluster.json"),
     include_str!("../../tests/golden/kinds/managed_cluster_set.json"),
     include_str!("../../tests/golden/kinds/managed_cluster_set_binding.json"),
     include_str!("../../tests/golden/kinds/manifest_work.json"),
     include_str!("../../tests/golden/kinds/namespace.json"),
+    include_str!("../../tests/golden/kinds/role.json"),
+    include_str!("../../tests/golden/kinds/role_binding.json"),
 ];
 
 fn golden() -> impl Iterator<Item = (&'static KindInfo, Value)> {
@@ -91,6 +95,9 @@ fn the_smallest_object_of_a_kind_stays_small() {
         }
         if info.kind == "ManagedClusterSetBinding" {
             value["spec"] = serde_json::json!({"clusterSet": "a"});
+        }
+        if info.kind.ends_with("RoleBinding") {
+            value["roleRef"] = serde_json::json!({"kind": "ClusterRole", "name": "a"});
         }
         let written = decode(value.clone(), Unknown::Refuse)
             .unwrap()
