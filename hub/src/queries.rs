@@ -286,7 +286,8 @@ impl Inner {
             )
             .with_cause("what", format!("must be that of {what:?}")));
         }
-        access::authorize(&Actor::User(user), &access::of_query(&query))?;
+        let view = self.state.read();
+        access::authorize(&view.world, &Actor::User(user), &access::of_query(&query))?;
         Ok(query)
     }
 

@@ -29,6 +29,10 @@ pub(crate) fn headings(kind: KindName, wide: bool) -> Vec<&'static str> {
             &["GENERATION", "MESSAGE"],
         ),
         KindName::Namespace => (&["NAME", "STATUS", "AGE"], &[]),
+        KindName::ClusterRole | KindName::Role => (&["NAME", "AGE"], &[]),
+        KindName::ClusterRoleBinding | KindName::RoleBinding => {
+            (&["NAME", "ROLE", "AGE"], &["USERS", "GROUPS"])
+        }
     };
     let mut headings = narrow.to_vec();
     if wide {
@@ -82,12 +86,36 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
             };
             (vec![name, status.to_owned(), age], vec![])
         }
+        KindName::ClusterRole | KindName::Role => (vec![name, age], vec![]),
+        KindName::ClusterRoleBinding | KindName::RoleBinding => (
+            vec![name, role(object), age],
+            vec![subjects(object, "User"), subjects(object, "Group")],
+        ),
     };
     let mut cells = narrow;
     if wide {
         cells.extend(more);
     }
     cells
+}
+
+/// What a binding gives, e.g. `ClusterRole/view`.
+fn role(object: &Value) -> String {
+    let part = |name| text(object, &["roleRef", name]).unwrap_or_default();
+    format!("{}/{}", part("kind"), part("name"))
+}
+
+/// Those of a kind to whom a binding gives its role.
+fn subjects(object: &Value, kind: &str) -> String {
+    let all = object.get("subjects").and_then(Value::as_array);
+    let chosen = all
+        .into_iter()
+        .flatten()
+        .filter(|subject| text(subject, &["kind"]) == Some(kind));
+    let names: Vec<_> = chosen
+        .filter_map(|subject| text(subject, &["name"]))
+        .collect();
+    names.join(",")
 }
 
 /// The cells of a cluster: those that are always shown, and those of the wide table.

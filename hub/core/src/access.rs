@@ -1,59 +1,47 @@
 //! Who may do what, asked before every decision and every answer.
 //!
-//! Until access rules are objects themselves there is one rule: the user `admin` may do
-//! everything, hubs act of their own accord, and nobody else may do anything. Questions are put in
-//! Kubernetes' words already, so that rules can take the place of this one.
+//! The rules are Kubernetes' RBAC: roles and bindings are objects of the world, and this is one pure
+//! function of them. Two things are not up to rules: members of `system:masters`, which is the user
+//! `admin`, may do everything, and hubs act of their own accord. Roles for clustersets and
+//! workspaces are there without being stored ([`ready`]).
 
-use skein_schema::code::{Code, Refusal};
+mod check;
+pub mod cover;
+pub mod grant;
+mod objects;
+pub mod ready;
+mod rules;
+mod sight;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::Access;
+pub use objects::Objects;
+pub use rules::{Because, Identity, Rules, Verdict};
+pub use sight::{Sight, sight, visible};
+
+use skein_schema::code::Refusal;
 use skein_schema::command::Command;
 use skein_schema::envelope::Actor;
 use skein_schema::kind::admission::Review;
-use skein_schema::name::{ADMIN, ObjectName, TokenName, Workspace};
+use skein_schema::name::{ObjectName, TokenName, Workspace};
 use skein_schema::object::ObjectKey;
 use skein_schema::query::Query;
 use skein_schema::resource::KindName;
 
+use crate::world::World;
+
 /// API group of what Skein has and Kubernetes and OCM do not: join tokens, the ledger's events.
 pub const SKEIN_GROUP: &str = "skein.dev";
 
-/// Whether `actor` has a permission.
+/// Whether `actor` has a permission by the rules of a world. For several questions about one actor,
+/// [`Access`] looks the rules up once.
 ///
 /// # Errors
-/// [`Code::Forbidden`], naming the permission.
-pub fn authorize(actor: &Actor, review: &Review) -> Result<(), Refusal> {
-    let allowed = match actor {
-        Actor::User(user) => user.as_str() == ADMIN,
-        Actor::Hub(_) => true,
-        Actor::Cluster(_) | Actor::Token(_) => false,
-    };
-    if allowed {
-        return Ok(());
-    }
-    let Review {
-        group,
-        resource,
-        subresource,
-        verb,
-        namespace,
-        name,
-    } = review;
-    let mut what = resource.clone();
-    if !subresource.is_empty() {
-        what = format!("{what}/{subresource}");
-    }
-    if !group.is_empty() {
-        what = format!("{what}.{group}");
-    }
-    if !name.is_empty() {
-        what = format!("{what} {name:?}");
-    }
-    if !namespace.is_empty() {
-        what = format!("{what} in namespace {namespace:?}");
-    }
-    Err(
-        Refusal::new(Code::Forbidden, format!("{actor} may not {verb} {what}"))
-            .with_hint("ask an administrator to do it"),
-    )
+/// [`skein_schema::code::Code::Forbidden`], naming the permission.
+pub fn authorize(world: &World, actor: &Actor, review: &Review) -> Result<(), Refusal> {
+    Access::new(world, actor).check(review)
 }
 
 /// The permission to do `verb` to an object.
@@ -205,33 +193,4 @@ fn key_of_document(document: &serde_json::Value) -> Option<ObjectKey> {
         workspace,
         name: ObjectName::new(text(metadata, "name")?).ok()?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn admin_may_do_everything_and_others_nothing() {
-        let review = on_accept("c1");
-        let may = |actor: &str| authorize(&actor.parse().unwrap(), &review);
-        assert_eq!(may("user:admin"), Ok(()));
-        assert_eq!(may("hub:hub-0"), Ok(()));
-        for actor in [
-            "user:alice",
-            "cluster:c1",
-            "cluster:admin",
-            "token:admin",
-            "user:administrator",
-        ] {
-            let refusal = may(actor).unwrap_err();
-            assert_eq!(refusal.code, Code::Forbidden, "{actor}");
-            assert_eq!(
-                refusal.message,
-                format!(
-                    "{actor} may not update managedclusters/accept.register.open-cluster-management.io \"c1\""
-                )
-            );
-        }
-    }
 }

@@ -17,7 +17,7 @@ use skein_schema::resource::Resource;
 use skein_schema::subject;
 use uuid::Uuid;
 
-use crate::access;
+use crate::access::{self, Access};
 use crate::observed::Observed;
 use crate::world::{Outcome, World};
 
@@ -192,7 +192,7 @@ pub fn decide(
     if let Some(answer) = answered(world, command, context) {
         return answer;
     }
-    let mut gate = Gate::new(context);
+    let mut gate = Gate::new(world, context);
     let decision = match command {
         Command::Apply {
             resource,
@@ -340,23 +340,32 @@ fn answered(
 /// Asks for permissions and remembers which.
 #[derive(Debug)]
 pub(crate) struct Gate<'a> {
-    actor: &'a Actor,
+    access: Access<'a>,
     asked: Vec<Review>,
 }
 
 impl<'a> Gate<'a> {
-    pub(crate) fn new(context: &Context<'a>) -> Self {
+    pub(crate) fn new(world: &'a World, context: &Context<'a>) -> Self {
         Self {
-            actor: context.actor,
+            access: Access::new(world, context.actor),
             asked: Vec::new(),
         }
     }
 
     /// Refuses if the actor lacks the permission.
     pub(crate) fn ask(&mut self, review: Review) -> Result<(), Refusal> {
-        let verdict = access::authorize(self.actor, &review);
+        let verdict = self.access.check(&review);
         self.asked.push(review);
         verdict
+    }
+
+    /// Refuses a role or binding that gives what the actor does not have.
+    pub(crate) fn check_grant(
+        &self,
+        new: &Resource,
+        old: Option<&Resource>,
+    ) -> Result<(), Refusal> {
+        self.access.check_grant(new, old)
     }
 }
 

@@ -5,7 +5,8 @@
 //! and what others set stays. There is one difference: a conflict is not refused, the last writer
 //! becomes the owner.
 //!
-//! Objects are JSON here, cut down to what people may set: labels, annotations and spec. Lists are
+//! Objects are JSON here, cut down to what people may set: labels, annotations and spec, or what a
+//! kind has in place of one. Lists are
 //! atomic, except taints, whose entries are told apart by their key.
 
 mod field_set;
@@ -16,6 +17,8 @@ pub use field_set::FieldSet;
 pub use owners::{Operation, Owner, Owners};
 
 use serde_json::{Map, Value};
+use skein_schema::decode::shape::Field;
+use skein_schema::kind::KindInfo;
 
 pub use path::{Path, Segment};
 
@@ -42,7 +45,15 @@ pub fn intent(written: &Value, decoded: &Value) -> Value {
     }
 }
 
-/// The part of an object that people may set: `metadata.labels`, `metadata.annotations`, `spec`.
+/// The fields of a kind that people may set beside labels and annotations: `spec`, or what it has in
+/// place of one.
+pub fn settable_fields(kind: &'static KindInfo) -> impl Iterator<Item = &'static str> + Clone {
+    let names = kind.fields.iter().map(Field::name);
+    names.filter(|name| *name != "status")
+}
+
+/// The part of an object that people may set: `metadata.labels`, `metadata.annotations`, `spec`, and
+/// what some kinds have in place of a spec. Everything, that is, but its identity and its status.
 #[must_use]
 pub fn settable(object: &Value) -> Value {
     let mut cut = Map::new();
@@ -56,8 +67,12 @@ pub fn settable(object: &Value) -> Value {
             cut.insert("metadata".to_owned(), Value::Object(kept));
         }
     }
-    if let Some(spec) = object.get("spec").filter(|spec| !spec.is_null()) {
-        cut.insert("spec".to_owned(), spec.clone());
+    let fields = object.as_object().into_iter().flatten();
+    for (name, value) in fields {
+        let other = ["apiVersion", "kind", "metadata", "status"].contains(&name.as_str());
+        if !other && !value.is_null() {
+            cut.insert(name.clone(), value.clone());
+        }
     }
     Value::Object(cut)
 }

@@ -16,6 +16,7 @@ use crate::select::Selected;
 use crate::world::{World, uid};
 
 mod cluster;
+mod clusterrole;
 mod clusterset;
 mod namespace;
 
@@ -25,8 +26,10 @@ pub(crate) use cluster::with_hub_conditions;
 /// managedFields are left out; [`World::managed_fields`] has them.
 #[must_use]
 pub fn resource(world: &World, observed: &Observed, key: &ObjectKey) -> Option<Resource> {
-    let found = world.get(key)?;
-    Some(join(world, observed, key, found))
+    match world.get(key) {
+        Some(found) => Some(join(world, observed, key, found)),
+        None => clusterrole::ready_made(world, key),
+    }
 }
 
 /// [`resource`] in its wire form.
@@ -76,6 +79,7 @@ pub fn select(
             .map(|(key, object)| found(key, object))
             .collect(),
     };
+    let objects = clusterrole::with_ready_made(world, selection, &selected, objects);
     if objects.is_empty() && selection.name.is_some() {
         return Err(missing(selection));
     }
@@ -125,6 +129,9 @@ fn join(world: &World, observed: &Observed, key: &ObjectKey, found: &Resource) -
                 .map(WorkObservation::status);
         }
         Resource::Namespace(object) => object.status = Some(namespace::status(object)),
+        Resource::ClusterRole(object) => clusterrole::gather(world, object),
+        // They have no status.
+        Resource::Role(_) | Resource::RoleBinding(_) | Resource::ClusterRoleBinding(_) => {}
     }
     joined
 }

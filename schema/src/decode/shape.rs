@@ -133,6 +133,12 @@ impl Field {
         }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The same field, required.
     #[must_use]
     pub const fn required(self) -> Self {

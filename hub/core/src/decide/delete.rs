@@ -39,7 +39,11 @@ pub(super) fn decide(
         KindName::ManagedCluster => cluster(world, key, found, force)?,
         KindName::ManagedClusterSet => clusterset(world, key, found, force)?,
         KindName::Namespace => namespace(world, key, found, force)?,
-        KindName::ManagedClusterSetBinding => at_once(key, vec![gone(key, found, force)]),
+        KindName::ManagedClusterSetBinding
+        | KindName::ClusterRole
+        | KindName::ClusterRoleBinding
+        | KindName::Role
+        | KindName::RoleBinding => at_once(key, vec![gone(key, found, force)]),
     };
     Ok(Decision {
         object: Some(found.clone()),
@@ -173,6 +177,7 @@ pub(crate) fn finish_cluster(
     {
         let bindings = world.iter_in(KindName::ManagedClusterSetBinding, &workspace);
         events.extend(bindings.map(|(key, binding)| gone(key, binding, forced)));
+        events.extend(rights(world, &workspace, forced));
         events.push(gone(&namespace, found, forced));
     }
     // First in the record is what it is about, but the credential is the cluster's: it has to end
@@ -232,10 +237,24 @@ fn namespace(
     let events = bindings
         .into_iter()
         .map(|(key, binding)| gone(key, binding, force));
+    let rights = rights(world, &workspace, force);
     Ok(at_once(
         key,
-        events.chain([gone(key, found, force)]).collect(),
+        events
+            .chain(rights)
+            .chain([gone(key, found, force)])
+            .collect(),
     ))
+}
+
+/// Roles and bindings go with their namespace: rights in it must not come back with a namespace of
+/// the same name.
+fn rights(world: &World, workspace: &Workspace, forced: bool) -> Vec<Event> {
+    let kinds = [KindName::RoleBinding, KindName::Role];
+    let found = kinds
+        .into_iter()
+        .flat_map(|kind| world.iter_in(kind, workspace));
+    found.map(|(key, right)| gone(key, right, forced)).collect()
 }
 
 fn in_use(key: &ObjectKey, users: &[String]) -> Refusal {

@@ -44,8 +44,10 @@ pub(super) fn decide(
     store::decide(world, wanted, context, gate)
 }
 
-/// A patch may touch labels, annotations and spec, and nothing else.
+/// A patch may touch labels, annotations and spec, or what the kind has in place of one, and
+/// nothing else.
 fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
+    let fields = merge::settable_fields(key.kind.info());
     let refuse = |path: &str, message: &str| {
         Err(
             Refusal::new(Code::InvalidField, format!("the patch of {key} is invalid"))
@@ -70,6 +72,7 @@ fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
                 }
             }
             ("spec" | "metadata", _) => return refuse(name, "must be an object"),
+            (name, _) if fields.clone().any(|field| field == name) => {}
             _ => return refuse(name, "a patch may touch labels, annotations and spec"),
         }
     }

@@ -12,6 +12,8 @@ use skein_schema::kind::namespace::Namespace;
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
+use crate::access::ready;
+
 /// Annotation that lets people choose the selector of a protected set (OCM's).
 pub(crate) const AUTOUPDATE: &str = "cluster.open-cluster-management.io/autoupdate";
 /// The namespace that every Kubernetes API has.
@@ -59,9 +61,13 @@ pub(crate) fn is_protected(key: &ObjectKey) -> bool {
             [DEFAULT_CLUSTER_SET, GLOBAL_CLUSTER_SET].contains(&key.name.as_str())
         }
         KindName::Namespace => key.name.as_str() == DEFAULT_NAMESPACE,
-        KindName::ManagedCluster | KindName::ManagedClusterSetBinding | KindName::ManifestWork => {
-            false
-        }
+        KindName::ClusterRole
+        | KindName::ClusterRoleBinding
+        | KindName::ManagedCluster
+        | KindName::ManagedClusterSetBinding
+        | KindName::ManifestWork
+        | KindName::Role
+        | KindName::RoleBinding => false,
     }
 }
 
@@ -87,4 +93,17 @@ pub(super) fn check_set(set: &ManagedClusterSet) -> Result<(), Refusal> {
         .with_hint(format!(
             "make a set of your own, or annotate this one with {AUTOUPDATE}=false"
         )))
+}
+
+/// Refuses to store a role under the name of one that is ready-made: a binding to it would mean
+/// another role all at once.
+pub(super) fn check_role(key: &ObjectKey) -> Result<(), Refusal> {
+    if !ready::is_reserved(key.name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("{key} is ready-made and cannot be changed");
+    Err(Refusal::new(Code::Protected, message).with_hint(
+        "make a role of your own; what is labelled rbac.authorization.k8s.io/aggregate-to-view, \
+         -edit or -admin with \"true\" is added to these",
+    ))
 }

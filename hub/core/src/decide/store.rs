@@ -10,11 +10,13 @@ use skein_schema::event::{Applied, ClusterDenied, Event};
 use skein_schema::kind::admission::{self, AdmissionRules, Admitted};
 use skein_schema::kind::managed_cluster::ManagedCluster;
 use skein_schema::kind::manifest_work::ManifestWork;
+use skein_schema::kind::rbac;
 use skein_schema::name::{ClusterName, Workspace};
 use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
 use super::{Context, Decision, EXCERPT, Gate, Subject, being_deleted, deny, protect};
+use crate::access;
 use crate::merge::Owners;
 use crate::world::{ClusterRecord, World};
 use crate::{pack, stamp, taint};
@@ -26,7 +28,7 @@ const MANAGER_MAX: usize = 128;
 pub(super) struct Wanted<'a> {
     /// Which object.
     pub(super) key: &'a ObjectKey,
-    /// Its labels, annotations and spec.
+    /// Its labels, annotations and spec, or what its kind has in place of one.
     pub(super) settable: Value,
     /// Who owns which of these.
     pub(super) owners: Owners,
@@ -62,8 +64,10 @@ pub(super) fn decide(
     }
     check_home(world, key)?;
     let resource = read(key, wanted.settable)?;
-    if let Resource::ManagedClusterSet(set) = &resource {
-        protect::check_set(set)?;
+    match &resource {
+        Resource::ManagedClusterSet(set) => protect::check_set(set)?,
+        Resource::ClusterRole(_) => protect::check_role(key)?,
+        _ => {}
     }
     let Admitted {
         mut resource,
@@ -81,6 +85,8 @@ pub(super) fn decide(
     for review in reviews {
         gate.ask(review)?;
     }
+    gate.check_grant(&resource, old)?;
+    let warnings = warnings(world, &resource);
 
     let mut contents = Vec::new();
     match &mut resource {
@@ -99,6 +105,7 @@ pub(super) fn decide(
         return Ok(Decision {
             object: old.cloned(),
             contents: Vec::new(),
+            warnings,
             ..Decision::unchanged(Subject::Object(key.clone()))
         });
     }
@@ -111,8 +118,27 @@ pub(super) fn decide(
     Ok(Decision {
         object: Some(resource),
         contents: new_contents(old, contents),
+        warnings,
         ..Decision::new(Subject::Object(key.clone()), change, events)
     })
+}
+
+/// What the sender of a role or binding should know.
+fn warnings(world: &World, resource: &Resource) -> Vec<String> {
+    let mut warnings = rbac::warnings(resource);
+    let role = match resource {
+        Resource::RoleBinding(binding) => &binding.role_ref,
+        Resource::ClusterRoleBinding(binding) => &binding.role_ref,
+        _ => return warnings,
+    };
+    let objects = access::Objects::of(world);
+    if objects.rules_of(role, resource.namespace()).is_none() {
+        warnings.push(format!(
+            "roleRef: {} {:?} does not exist; the binding gives nothing until it does",
+            role.kind, role.name
+        ));
+    }
+    warnings
 }
 
 /// Reads the merged parts as an object; this checks them once more and fills defaults in.
