@@ -49,6 +49,8 @@ pub struct Choice {
     pub missing: Option<usize>,
     /// The chosen clusters in their groups.
     pub groups: Vec<Group>,
+    /// The candidates that may be chosen, in the order of their names.
+    pub eligible: Vec<ClusterName>,
     /// The scores that the totals are made of.
     pub breakdown: Vec<Breakdown>,
     /// Scores that were too old to count.
@@ -99,14 +101,15 @@ pub struct Breakdown {
     pub prioritizer: Prioritizer,
     /// What its scores are multiplied with.
     pub weight: i64,
-    /// Its score of each cluster that may be chosen, in the order of their names; `None` counts as
-    /// 0.
-    pub scores: Vec<(ClusterName, Option<i64>)>,
+    /// Its score of each cluster in [`Choice::eligible`]; `None` counts as 0.
+    pub scores: Vec<Option<i64>>,
 }
 
 /// A cluster that may be chosen.
 struct Eligible<'a> {
     facts: &'a ClusterFacts,
+    /// The placement has it now.
+    chosen: bool,
     avoided: bool,
     score: i64,
 }
@@ -157,9 +160,13 @@ pub fn choose(inputs: &Inputs<'_>) -> Result<Choice, Overrun> {
 fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'a>>, Overrun> {
     let rules = inputs.rules;
     let mut steps = 0;
+    // Both are in the order of names.
+    let mut current = inputs.current.iter().peekable();
     let mut eligible = Vec::with_capacity(inputs.clusters.len());
     for facts in inputs.clusters {
         let name = facts.name();
+        while current.next_if(|chosen| *chosen < name).is_some() {}
+        let chosen = current.peek() == Some(&name);
         let mut met = rules.predicates.is_empty();
         for predicate in &rules.predicates {
             let found = predicate.met_by(facts, inputs.scores);
@@ -176,7 +183,6 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
             choice.left_out.push((name.clone(), LeftOut::Predicate));
             continue;
         }
-        let chosen = inputs.current.contains(name);
         match standing(facts.taints(), &rules.tolerations, chosen, inputs.now) {
             Standing::Repelled(taint) => {
                 let why = LeftOut::Taint {
@@ -189,6 +195,7 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
                 recheck(choice, until);
                 eligible.push(Eligible {
                     facts,
+                    chosen,
                     avoided,
                     score: 0,
                 });
@@ -201,8 +208,10 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
 /// Adds up the scores of who may be chosen.
 fn score(inputs: &Inputs<'_>, eligible: &mut [Eligible<'_>], choice: &mut Choice) {
     let clusters: Vec<&ClusterFacts> = eligible.iter().map(|eligible| eligible.facts).collect();
+    let chosen: Vec<bool> = eligible.iter().map(|eligible| eligible.chosen).collect();
     let subject = Subject {
         clusters: &clusters,
+        chosen: &chosen,
         current: inputs.current,
         load: inputs.load,
         scores: inputs.scores,
@@ -224,13 +233,13 @@ fn score(inputs: &Inputs<'_>, eligible: &mut [Eligible<'_>], choice: &mut Choice
         // A score is still good in its last moment.
         let after = until.and_then(|until| until.checked_add(SignedDuration::from_millis(1)).ok());
         recheck(choice, after);
-        let names = clusters.iter().map(|facts| facts.name().clone());
         choice.breakdown.push(Breakdown {
             prioritizer: prioritizer.clone(),
             weight: *weight,
-            scores: names.zip(scores).collect(),
+            scores,
         });
     }
+    choice.eligible = clusters.iter().map(|facts| facts.name().clone()).collect();
 }
 
 /// Chooses the best, evenly spread.
@@ -258,25 +267,21 @@ fn select(rules: &Rules, eligible: &[Eligible<'_>], choice: &mut Choice) {
         kept_out = found.kept_out;
         found.chosen.iter().map(|place| ranked[*place]).collect()
     };
-    let is_chosen: BTreeSet<usize> = chosen.iter().copied().collect();
-    let place_of_kept: std::collections::BTreeMap<usize, usize> = kept_out
-        .into_iter()
-        .map(|(place, rule)| (ranked[place], rule))
+    let mut fates: Vec<Option<LeftOut>> = eligible
+        .iter()
+        .map(|found| Some(LeftOut::Rank { score: found.score }))
         .collect();
-    for (index, found) in eligible.iter().enumerate() {
-        if is_chosen.contains(&index) {
-            continue;
-        }
-        let score = found.score;
-        let why = match place_of_kept.get(&index) {
-            Some(constraint) => LeftOut::Spread {
-                constraint: *constraint,
-                score,
-            },
-            None => LeftOut::Rank { score },
-        };
-        choice.left_out.push((found.facts.name().clone(), why));
+    for (place, constraint) in kept_out {
+        let index = ranked[place];
+        let score = eligible[index].score;
+        fates[index] = Some(LeftOut::Spread { constraint, score });
     }
+    for index in &chosen {
+        fates[*index] = None;
+    }
+    let left_out = eligible.iter().zip(fates);
+    let left_out = left_out.filter_map(|(found, fate)| Some((found.facts.name().clone(), fate?)));
+    choice.left_out.extend(left_out);
     choice.chosen = chosen
         .into_iter()
         .map(|index| Chosen {

@@ -90,17 +90,31 @@ impl Load {
         }
     }
 
-    /// How many placements have a cluster, but for the one that has chosen `own`.
-    fn others(&self, cluster: &ClusterName, own: &BTreeSet<ClusterName>) -> i64 {
-        let all = self.placements.get(cluster).copied().unwrap_or(0);
-        all - i64::from(own.contains(cluster))
-    }
-
-    /// The most that one cluster has, candidate or not.
-    fn most_of_others(&self, own: &BTreeSet<ClusterName>) -> i64 {
-        let others = self.placements.iter();
-        let others = others.map(|(cluster, all)| all - i64::from(own.contains(cluster)));
-        others.max().unwrap_or(0)
+    /// How many placements have each of the clusters, but for the one that has chosen `own`; and the
+    /// most that any cluster has, candidate or not.
+    fn of_others(
+        &self,
+        clusters: &[&ClusterFacts],
+        own: &BTreeSet<ClusterName>,
+    ) -> (Vec<i64>, i64) {
+        // All of them are in the order of names: one walk finds everything.
+        let mut own = own.iter().peekable();
+        let mut most = 0;
+        let mut counts = vec![0; clusters.len()];
+        let mut candidates = clusters.iter().zip(&mut counts).peekable();
+        for (cluster, all) in &self.placements {
+            while own.next_if(|own| *own < cluster).is_some() {}
+            let count = all - i64::from(own.peek() == Some(&cluster));
+            most = most.max(count);
+            while candidates
+                .next_if(|(facts, _)| facts.name() < cluster)
+                .is_some()
+            {}
+            if let Some((_, found)) = candidates.next_if(|(facts, _)| facts.name() == cluster) {
+                *found = count;
+            }
+        }
+        (counts, most)
     }
 }
 
@@ -130,6 +144,8 @@ pub(super) struct Subject<'a> {
     pub(super) clusters: &'a [&'a ClusterFacts],
     /// Those that the placement has.
     pub(super) current: &'a BTreeSet<ClusterName>,
+    /// Whether each of the clusters is one of them.
+    pub(super) chosen: &'a [bool],
     pub(super) load: &'a Load,
     pub(super) scores: &'a dyn Scores,
     pub(super) now: Timestamp,
@@ -170,27 +186,20 @@ pub(super) fn judge(prioritizer: &Prioritizer, subject: &Subject<'_>) -> Judgeme
     reason = "OCM's arithmetic; counts and scores are small"
 )]
 fn balance(subject: &Subject<'_>) -> Vec<Option<i64>> {
-    let most = subject.load.most_of_others(subject.current);
-    let score = |cluster: &&ClusterFacts| {
-        let count = subject.load.others(cluster.name(), subject.current);
+    let (counts, most) = subject.load.of_others(subject.clusters, subject.current);
+    let score = |count: i64| {
         if count == 0 || most == 0 {
             MAX_SCORE
         } else {
             2 * ((100.0 * (0.5 - count as f64 / most as f64)) as i64)
         }
     };
-    subject.clusters.iter().map(score).map(Some).collect()
+    counts.into_iter().map(score).map(Some).collect()
 }
 
 fn steady(subject: &Subject<'_>) -> Vec<Option<i64>> {
-    let score = |cluster: &&ClusterFacts| {
-        if subject.current.contains(cluster.name()) {
-            MAX_SCORE
-        } else {
-            0
-        }
-    };
-    subject.clusters.iter().map(score).map(Some).collect()
+    let score = |chosen: &bool| Some(if *chosen { MAX_SCORE } else { 0 });
+    subject.chosen.iter().map(score).collect()
 }
 
 #[expect(

@@ -104,7 +104,7 @@ fn differences(answer: &Answer, expected: &Expected) -> Vec<String> {
     );
     if let Some(theirs) = &expected.prioritizers {
         let ours = choice.breakdown.iter().map(|breakdown| {
-            let scores = breakdown.scores.iter();
+            let scores = choice.eligible.iter().zip(&breakdown.scores);
             let scores = scores.filter_map(|(name, score)| Some((name.to_string(), (*score)?)));
             (
                 breakdown.prioritizer.to_string(),
