@@ -22,7 +22,9 @@ use crate::kind::object_meta::OBJECT_META;
 use crate::kind::{KindInfo, LookupError, NameRule, Scope, lookup};
 use crate::name::{SUBDOMAIN_MAX, check_parts};
 use crate::resource::Resource;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use shape::Field;
 use walk::Walk;
 
 /// What happens to a field that the kind does not know.
@@ -107,6 +109,26 @@ fn decode_object(
         Ok(resource) => Ok(Decoded { resource, warnings }),
         Err(error) => Err(vec![FieldError::unreadable(&error)]),
     }
+}
+
+/// Decodes a part of an object on its own, strictly; `path` is where it stands, for the errors.
+///
+/// # Errors
+/// Every problem found, in document order; never an empty list.
+pub(crate) fn decode_part<T: DeserializeOwned>(
+    path: &str,
+    mut value: Value,
+    fields: &'static [Field],
+) -> Result<T, Vec<FieldError>> {
+    let mut walk = Walk::new(Unknown::Refuse);
+    walk.fields(&Path::Field(&Path::Root, path), &mut value, fields);
+    walk.finish()?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let error = FieldError::unreadable(&error);
+        let path = [path, &error.path].join(".");
+        let path = path.trim_end_matches('.').to_owned();
+        vec![FieldError { path, ..error }]
+    })
 }
 
 /// Finds the kind that a document names.

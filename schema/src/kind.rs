@@ -20,6 +20,7 @@ pub mod placement;
 pub mod rbac;
 pub mod role;
 pub mod role_binding;
+pub mod rollout_strategy;
 
 mod lookup;
 

@@ -77,6 +77,11 @@ fn fitting(shape: Shape) -> BoxedStrategy<Value> {
             any::<u32>().prop_map(Value::from),
         ]
         .boxed(),
+        Shape::IntOrPercent { min } => prop_oneof![
+            (min..=i32::MAX as u32).prop_map(Value::from),
+            (min..=100).prop_map(|percent| Value::from(format!("{percent}%"))),
+        ]
+        .boxed(),
         Shape::Bytes => "([A-Za-z0-9+/]{4}){0,5}".prop_map(Value::from).boxed(),
         Shape::List { item, keys } => vec(fitting(*item), 0..if keys.is_empty() { 4 } else { 2 })
             .prop_map(Value::from)
@@ -111,6 +116,8 @@ fn text(min: usize, max: usize, format: Format) -> BoxedStrategy<Value> {
         Format::LabelValue => "([A-Za-z0-9]([-A-Z_.]{0,9}[a-z0-9])?)?".to_owned(),
         Format::ConditionReason => "[A-Za-z]([A-Za-z0-9_,:]{0,9}[A-Za-z0-9_])?".to_owned(),
         Format::Prefix(prefix) => format!("{prefix}[a-z-]{{0,9}}"),
+        Format::RolloutDuration => "0|[0-9]{1,4}h([0-5]?[0-9]m)?|[0-9]{1,5}(m|s)".to_owned(),
+        Format::ProgressDeadline => "None|[1-9][0-9]{0,3}h([0-5]?[0-9]s)?".to_owned(),
     };
     proptest::string::string_regex(&pattern)
         .unwrap()

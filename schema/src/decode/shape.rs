@@ -47,6 +47,12 @@ pub enum Shape {
     Time,
     /// A Kubernetes quantity, as string or number.
     Quantity,
+    /// A number of clusters, or a share of them such as `25%`; kept as a number or so many percent
+    /// without leading zeros.
+    IntOrPercent {
+        /// Smallest number, and smallest share in percent.
+        min: u32,
+    },
     /// Bytes in base64.
     Bytes,
     /// A list.
@@ -90,6 +96,10 @@ pub enum Format {
     ConditionReason,
     /// Anything that starts with this.
     Prefix(&'static str),
+    /// Whole hours, minutes and seconds, or `0`.
+    RolloutDuration,
+    /// The same but not zero, or `None`.
+    ProgressDeadline,
 }
 
 impl Shape {

@@ -4,6 +4,9 @@ use super::error::{FieldError, Problem, excerpt};
 use super::format;
 use super::shape::{Default, Field, Format, Shape};
 use super::{LABEL_RULE, SUBDOMAIN_RULE, Unknown};
+use crate::kind::rollout_strategy::{
+    IntOrPercent, IntOrPercentError, MAX_NUMBER, MAX_PERCENT, ProgressDeadline, RolloutDuration,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -161,6 +164,19 @@ impl Walk {
             (Shape::Quantity, Value::Number(number)) if !number.is_f64() => {
                 *value = Value::String(number.to_string());
             }
+            (Shape::IntOrPercent { min }, Value::Number(number)) if !number.is_f64() => {
+                let text = number.to_string();
+                if let Err(error) = int_or_percent(path, &text, *min) {
+                    self.error(error);
+                }
+            }
+            (Shape::IntOrPercent { min }, Value::String(text)) => {
+                match int_or_percent(path, text, *min) {
+                    Ok(IntOrPercent::Number(number)) => *value = Value::from(number),
+                    Ok(percent) => *text = percent.to_string(),
+                    Err(error) => self.error(error),
+                }
+            }
             (Shape::Bytes, Value::String(text)) => {
                 if data_encoding::BASE64.decode(text.as_bytes()).is_err() {
                     self.error(FieldError::invalid(path, text, "bytes in base64"));
@@ -270,12 +286,55 @@ fn check_format(path: &Path<'_>, text: &str, format: Format) -> Result<(), Field
             text.starts_with(prefix),
             format!("must start with {prefix}"),
         ),
+        Format::RolloutDuration => told(text.parse::<RolloutDuration>()),
+        Format::ProgressDeadline => told(text.parse::<ProgressDeadline>()),
     };
     if fits {
         Ok(())
     } else {
         Err(FieldError::invalid(path, text, rule))
     }
+}
+
+/// Whether a text could be parsed, and the rule that it breaks.
+fn told<T, E: fmt::Display>(parsed: Result<T, E>) -> (bool, String) {
+    match parsed {
+        Ok(_) => (true, String::new()),
+        Err(error) => (false, error.to_string()),
+    }
+}
+
+/// Reads a number or share of clusters; a number may be negative here, to be refused.
+fn int_or_percent(path: &Path<'_>, text: &str, min: u32) -> Result<IntOrPercent, FieldError> {
+    let out_of_range = |max: u32| {
+        let problem = Problem::OutOfRange {
+            min: i64::from(min),
+            max: i64::from(max),
+            found: excerpt(text),
+        };
+        FieldError::new(path, problem)
+    };
+    let read = match text.parse() {
+        Err(IntOrPercentError::Form) if is_negative_integer(text) => Err(IntOrPercentError::Number),
+        read => read,
+    };
+    match read {
+        Ok(IntOrPercent::Number(number)) if number < min => Err(out_of_range(MAX_NUMBER)),
+        Ok(IntOrPercent::Percent(percent)) if u32::from(percent) < min => {
+            Err(out_of_range(u32::from(MAX_PERCENT)))
+        }
+        Ok(value) => Ok(value),
+        Err(IntOrPercentError::Number) => Err(out_of_range(MAX_NUMBER)),
+        Err(IntOrPercentError::Percent) => Err(out_of_range(u32::from(MAX_PERCENT))),
+        Err(error @ IntOrPercentError::Form) => {
+            Err(FieldError::invalid(path, text, error.to_string()))
+        }
+    }
+}
+
+fn is_negative_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 const QUALIFIED_RULE: &str = "an optional DNS name and '/', then letters, digits, '-', '_' and \
@@ -303,6 +362,7 @@ impl Shape {
             Self::Integer { .. } => "integer",
             Self::Text { .. } | Self::Time | Self::Bytes => "string",
             Self::Quantity => "string or integer",
+            Self::IntOrPercent { .. } => "integer or percentage",
             Self::List { .. } => "array",
             Self::Map { .. } | Self::Object(_) | Self::AnyObject => "object",
         }
