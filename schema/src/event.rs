@@ -18,7 +18,10 @@ use crate::name::{ClusterName, SetName, TokenName};
 use crate::object::ObjectKey;
 use crate::resource::Resource;
 
+pub mod placement;
 pub mod upcast;
+
+pub use placement::PlacementDecided;
 
 /// Something that happened. `type` on the wire names the variant and its version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +66,9 @@ pub enum Event {
     /// The hub changed a cluster's taints.
     #[serde(rename = "skein.cluster.taintschanged.v1")]
     TaintsChanged(TaintsChanged),
+    /// A placement decided which clusters it has.
+    #[serde(rename = "skein.placement.decided.v1")]
+    PlacementDecided(Box<PlacementDecided>),
     /// A command was refused.
     #[serde(rename = "skein.command.refused.v1")]
     CommandRefused(CommandRefused),
@@ -300,6 +306,7 @@ impl Event {
             Self::AvailabilityChanged(_) => "skein.cluster.availabilitychanged.v1",
             Self::ClockChanged(_) => "skein.cluster.clockchanged.v1",
             Self::TaintsChanged(_) => "skein.cluster.taintschanged.v1",
+            Self::PlacementDecided(_) => "skein.placement.decided.v1",
             Self::CommandRefused(_) => "skein.command.refused.v1",
         }
     }
@@ -338,5 +345,6 @@ pub const KINDS: &[&str] = &[
     "skein.cluster.availabilitychanged.v1",
     "skein.cluster.clockchanged.v1",
     "skein.cluster.taintschanged.v1",
+    "skein.placement.decided.v1",
     "skein.command.refused.v1",
 ];

@@ -4,6 +4,7 @@
 //! fields, and an `impl Kind`. Adding one line to the list in `resource.rs` makes it known
 //! everywhere. The wire form is Open Cluster Management's, so its YAML applies unchanged.
 
+pub mod add_on_placement_score;
 pub mod admission;
 pub mod cluster_role;
 pub mod cluster_role_binding;
@@ -17,6 +18,7 @@ pub mod manifest_work;
 pub mod namespace;
 pub mod object_meta;
 pub mod placement;
+pub mod placement_decision;
 pub mod rbac;
 pub mod role;
 pub mod role_binding;

@@ -2,6 +2,7 @@
 //!
 //! The list at the end of this file is the registry of kinds.
 
+use crate::kind::add_on_placement_score::AddOnPlacementScore;
 use crate::kind::cluster_role::ClusterRole;
 use crate::kind::cluster_role_binding::ClusterRoleBinding;
 use crate::kind::managed_cluster::ManagedCluster;
@@ -9,6 +10,8 @@ use crate::kind::managed_cluster_set::ManagedClusterSet;
 use crate::kind::managed_cluster_set_binding::ManagedClusterSetBinding;
 use crate::kind::manifest_work::ManifestWork;
 use crate::kind::namespace::Namespace;
+use crate::kind::placement::Placement;
+use crate::kind::placement_decision::PlacementDecision;
 use crate::kind::role::Role;
 use crate::kind::role_binding::RoleBinding;
 use crate::kind::{Kind, KindInfo, Scope};
@@ -269,6 +272,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Scores of a cluster that placements may count.
+    AddOnPlacementScore,
     /// Rights that can be given in a namespace or everywhere.
     ClusterRole,
     /// Gives the rights of a ClusterRole everywhere.
@@ -283,6 +288,10 @@ kinds! {
     ManifestWork,
     /// A workspace, or the home of one cluster's works.
     Namespace,
+    /// Chooses clusters for a workspace.
+    Placement,
+    /// Clusters that a placement has chosen.
+    PlacementDecision,
     /// Rights in one namespace.
     Role,
     /// Gives the rights of a role in one namespace.

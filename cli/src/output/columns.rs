@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use skein_schema::kind::managed_cluster::CLUSTER_SET_LABEL;
+use skein_schema::kind::placement::{
+    CONDITION_MISCONFIGURED, CONDITION_SATISFIED, DECISION_GROUP_NAME_LABEL, PLACEMENT_LABEL,
+};
 use skein_schema::resource::KindName;
 
 use crate::ask::text;
@@ -29,6 +32,12 @@ pub(crate) fn headings(kind: KindName, wide: bool) -> Vec<&'static str> {
             &["GENERATION", "MESSAGE"],
         ),
         KindName::Namespace => (&["NAME", "STATUS", "AGE"], &[]),
+        KindName::AddOnPlacementScore => (&["NAME", "SCORES", "AGE"], &["VALID UNTIL"]),
+        KindName::Placement => (
+            &["NAME", "SUCCEEDED", "REASON", "SELECTEDCLUSTERS", "AGE"],
+            &["MISCONFIGURED", "MESSAGE"],
+        ),
+        KindName::PlacementDecision => (&["NAME", "CLUSTERS", "AGE"], &["GROUP", "PLACEMENT"]),
         KindName::ClusterRole | KindName::Role => (&["NAME", "AGE"], &[]),
         KindName::ClusterRoleBinding | KindName::RoleBinding => {
             (&["NAME", "ROLE", "AGE"], &["USERS", "GROUPS"])
@@ -86,6 +95,25 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
             };
             (vec![name, status.to_owned(), age], vec![])
         }
+        KindName::AddOnPlacementScore => (
+            vec![name, count(object, "/status/scores"), age],
+            vec![
+                text(object, &["status", "validUntil"])
+                    .unwrap_or_default()
+                    .to_owned(),
+            ],
+        ),
+        KindName::Placement => placement(object, name, age),
+        KindName::PlacementDecision => {
+            let label = |label: &str| {
+                let value = text(object, &["metadata", "labels", label]);
+                value.unwrap_or_default().to_owned()
+            };
+            (
+                vec![name, count(object, "/status/decisions"), age],
+                vec![label(DECISION_GROUP_NAME_LABEL), label(PLACEMENT_LABEL)],
+            )
+        }
         KindName::ClusterRole | KindName::Role => (vec![name, age], vec![]),
         KindName::ClusterRoleBinding | KindName::RoleBinding => (
             vec![name, role(object), age],
@@ -97,6 +125,25 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
         cells.extend(more);
     }
     cells
+}
+
+fn placement(object: &Value, name: String, age: String) -> (Vec<String>, Vec<String>) {
+    let satisfied = find_condition(object, CONDITION_SATISFIED);
+    let said = |field| {
+        let said = satisfied.and_then(|condition| text(condition, &[field]));
+        said.unwrap_or_default().to_owned()
+    };
+    let selected = object.pointer("/status/numberOfSelectedClusters");
+    (
+        vec![
+            name,
+            condition(object, CONDITION_SATISFIED),
+            said("reason"),
+            selected.map(ToString::to_string).unwrap_or_default(),
+            age,
+        ],
+        vec![condition(object, CONDITION_MISCONFIGURED), said("message")],
+    )
 }
 
 /// What a binding gives, e.g. `ClusterRole/view`.

@@ -114,6 +114,7 @@ pub fn object_of(event: &Event) -> Option<ObjectKey> {
         Event::AvailabilityChanged(event) => Some(ObjectKey::cluster(&event.cluster)),
         Event::ClockChanged(event) => Some(ObjectKey::cluster(&event.cluster)),
         Event::TaintsChanged(event) => Some(ObjectKey::cluster(&event.cluster)),
+        Event::PlacementDecided(decided) => Some(decided.key.clone()),
         Event::CommandRefused(refused) => refused.key.clone(),
         Event::TokenCreated(_) | Event::TokenRevoked(_) => None,
     }

@@ -69,12 +69,18 @@ pub fn settable(object: &Value) -> Value {
     }
     let fields = object.as_object().into_iter().flatten();
     for (name, value) in fields {
-        let other = ["apiVersion", "kind", "metadata", "status"].contains(&name.as_str());
+        let other = ["apiVersion", "kind", "metadata"].contains(&name.as_str())
+            || (name == "status" && !has_settable_status(object));
         if !other && !value.is_null() {
             cut.insert(name.clone(), value.clone());
         }
     }
     Value::Object(cut)
+}
+
+/// Scores have no spec: whoever computes them writes their status.
+fn has_settable_status(object: &Value) -> bool {
+    object.get("kind").and_then(Value::as_str) == Some("AddOnPlacementScore")
 }
 
 /// What `live` becomes when `manager` applies `intent`. Both are [`settable`] parts.

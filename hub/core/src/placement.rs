@@ -14,9 +14,12 @@ pub mod predicate;
 pub mod prioritize;
 pub mod rules;
 pub mod satisfaction;
+pub mod scheduler;
 pub mod scope;
 pub mod spread;
 pub mod toleration;
+
+mod outcome;
 
 pub use choose::{Choice, Chosen, Inputs, LeftOut, Overrun, choose};
 pub use facts::ClusterFacts;
@@ -24,4 +27,5 @@ pub use group::Group;
 pub use prioritize::{Load, Prioritizer, ScoreOf, Scores};
 pub use rules::Rules;
 pub use satisfaction::Satisfaction;
+pub use scheduler::{Due, Scheduler};
 pub use scope::scope;

@@ -1,6 +1,7 @@
 //! Given, when, then: a hub in memory that decides, records, folds and reacts, one step at a time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ use crate::join::{JoinVerdict, decide_join, decide_renew};
 use crate::ledger::Stored;
 use crate::nkey;
 use crate::observed::Observed;
+use crate::placement::{Due, Scheduler};
 use crate::react::{self, Trigger};
 use crate::world::{World, uid};
 use crate::{desired, invariant, view};
@@ -36,6 +38,7 @@ pub(crate) struct Scenario {
     pub(crate) stored: Vec<Stored>,
     /// What clusters were told, in order.
     pub(crate) told: Vec<(ClusterName, SetName, DesiredChange)>,
+    scheduler: Scheduler,
     ids: u128,
     reports: u64,
 }
@@ -49,6 +52,7 @@ impl Scenario {
             now: "2026-11-23T12:00:00Z".parse().unwrap(),
             stored: Vec::new(),
             told: Vec::new(),
+            scheduler: Scheduler::default(),
             ids: 0,
             reports: 0,
         };
@@ -63,6 +67,16 @@ impl Scenario {
 
     pub(crate) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
+        self.let_placements_decide();
+    }
+
+    /// Records the decisions of placements that are due now.
+    pub(crate) fn let_placements_decide(&mut self) {
+        let hub: Actor = "hub:hub-0".parse().unwrap();
+        while let Some(Due { decision, cause }) = self.scheduler.next(&self.world, self.now) {
+            assert!(cause.is_none_or(|cause| cause.sequence <= self.world.sequence()));
+            self.record(&decision, &hub, None);
+        }
     }
 
     /// The events recorded after `sequence`, in short.
@@ -114,6 +128,7 @@ impl Scenario {
             ),
         };
         self.record(&decision, &actor, Some(id));
+        self.let_placements_decide();
         decided
     }
 
@@ -163,6 +178,13 @@ impl Scenario {
             "after {stored:#?}"
         );
         self.stored.push(stored.clone());
+        self.scheduler.recorded(
+            &self.world,
+            &self.observed,
+            &changes,
+            &Arc::new(stored.clone()),
+            self.now,
+        );
         self.react(&Trigger::Recorded(&stored));
     }
 
@@ -239,7 +261,10 @@ impl Scenario {
         let changes = self
             .observed
             .evolve(&cluster, &message, self.reports, self.now);
+        self.scheduler
+            .reported(&self.world, &self.observed, &cluster, self.now);
         self.react(&Trigger::Reported(&cluster, &changes));
+        self.let_placements_decide();
     }
 
     /// An agent reports that a work is gone.

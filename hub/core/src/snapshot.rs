@@ -14,12 +14,13 @@ use skein_schema::resource::Resource;
 use crate::merge::Owners;
 use crate::observed::Observed;
 use crate::world::{
-    ClusterRecord, Entry, Gone, Membership, Outcomes, Revocations, SetRecord, TokenRecord, World,
+    ClusterRecord, DecisionRecord, Decisions, Entry, Gone, Membership, Outcomes, Revocations,
+    SetRecord, TokenRecord, World,
 };
 
 /// The version of the format that this build writes, and the only one it reads: an older snapshot
 /// is thrown away and the ledger is read instead.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes that are no snapshot of this version.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,7 @@ struct Wire {
     tokens: BTreeMap<TokenName, Arc<TokenRecord>>,
     sets: BTreeMap<ObjectName, SetRecord>,
     gone_sets: BTreeMap<ObjectName, Timestamp>,
+    decisions: Vec<Arc<DecisionRecord>>,
     revocations: Revocations,
     outcomes: Outcomes,
     observed: Observed,
@@ -87,6 +89,7 @@ pub fn encode(world: &World, observed: &Observed) -> Vec<u8> {
         tokens: world.tokens.clone(),
         sets,
         gone_sets,
+        decisions: world.decisions.records().values().cloned().collect(),
         revocations: world.revocations.clone(),
         outcomes: world.outcomes.clone(),
         observed: observed.clone(),
@@ -125,7 +128,10 @@ pub fn decode(bytes: &[u8]) -> Result<(World, Observed), SnapshotError> {
             },
         );
     let membership = Membership::from_parts(wire.sets, wire.gone_sets, sets);
+    let decisions = wire.decisions.into_iter();
+    let decisions = decisions.map(|record| (record.decided.key.clone(), record));
     let world = World {
+        decisions: Decisions::from_records(decisions.collect()),
         sequence: wire.sequence,
         time: wire.time,
         membership,

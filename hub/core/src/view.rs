@@ -19,6 +19,7 @@ mod cluster;
 mod clusterrole;
 mod clusterset;
 mod namespace;
+mod placement;
 
 pub(crate) use cluster::with_hub_conditions;
 
@@ -130,8 +131,13 @@ fn join(world: &World, observed: &Observed, key: &ObjectKey, found: &Resource) -
         }
         Resource::Namespace(object) => object.status = Some(namespace::status(object)),
         Resource::ClusterRole(object) => clusterrole::gather(world, object),
-        // They have no status.
-        Resource::Role(_) | Resource::RoleBinding(_) | Resource::ClusterRoleBinding(_) => {}
+        Resource::Placement(object) => object.status = placement::status(world, key),
+        // They have no status, or only one that is stored with them.
+        Resource::AddOnPlacementScore(_)
+        | Resource::PlacementDecision(_)
+        | Resource::Role(_)
+        | Resource::RoleBinding(_)
+        | Resource::ClusterRoleBinding(_) => {}
     }
     joined
 }

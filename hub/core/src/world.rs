@@ -11,7 +11,10 @@ use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 use uuid::Uuid;
 
+use crate::placement::Load;
+
 mod cluster;
+pub(crate) mod decision;
 mod evolve;
 mod gone;
 mod membership;
@@ -23,10 +26,12 @@ pub use cluster::{
     AgentKeyRecord, AvailabilityRecord, ClockRecord, ClusterRecord, CredentialRecord, Opinion,
     PendingJoin,
 };
+pub use decision::DecisionRecord;
 pub use membership::SetRecord;
 pub use outcome::{CommandOutcome, Outcome};
 pub use token::TokenRecord;
 
+pub(crate) use decision::Decisions;
 pub(crate) use gone::Gone;
 pub(crate) use membership::Membership;
 pub(crate) use outcome::Outcomes;
@@ -42,6 +47,7 @@ pub struct World {
     pub(crate) clusters: BTreeMap<ClusterName, Arc<ClusterRecord>>,
     pub(crate) tokens: BTreeMap<TokenName, Arc<TokenRecord>>,
     pub(crate) membership: Membership,
+    pub(crate) decisions: Decisions,
     pub(crate) revocations: Revocations,
     pub(crate) outcomes: Outcomes,
 }
@@ -163,6 +169,18 @@ impl World {
     #[must_use]
     pub fn clusterset(&self, set: &ObjectName) -> Option<&SetRecord> {
         self.membership.set(set)
+    }
+
+    /// What a placement decided last.
+    #[must_use]
+    pub fn decision(&self, placement: &ObjectKey) -> Option<&DecisionRecord> {
+        self.decisions.get(placement).map(|record| &**record)
+    }
+
+    /// How many placements have each cluster.
+    #[must_use]
+    pub fn load(&self) -> &Load {
+        self.decisions.load()
     }
 
     /// Public keys whose credentials are void if they were issued up to the time beside them.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use skein_hub_core::placement::Scheduler;
 use skein_hub_core::{Decision, Heartbeats, Stored, Trigger, World, react};
 use skein_nats::Message;
 use skein_nats::ledger::StoredRecord;
@@ -27,6 +28,7 @@ use crate::state::{Announcement, Standing, State};
 
 mod commit;
 mod decide;
+mod schedule;
 
 /// After so many records the head is made anew from the committed world, so that the two share
 /// their objects again instead of holding each twice.
@@ -38,6 +40,8 @@ pub struct Machine {
     state: Arc<State>,
     head: World,
     heartbeats: Heartbeats,
+    /// While leading: which placements are to decide.
+    scheduler: Option<Scheduler>,
     standing: Standing,
     /// Whether the lease is held; leading needs the ledger's end, too.
     lease: bool,
@@ -119,6 +123,7 @@ impl Machine {
             state,
             head,
             heartbeats: Heartbeats::new(now),
+            scheduler: None,
             standing: Standing::CatchingUp,
             lease: false,
             target: None,
@@ -149,6 +154,7 @@ impl Machine {
     /// Stops deciding for good, for a reason that an operator must look at.
     pub fn fence(&mut self, reason: &str) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.scheduler = None;
         self.stand(Standing::Fenced(reason.to_owned()), &mut effects);
         let pending = std::mem::take(&mut self.pending);
         let requests = pending.into_iter().filter_map(|entry| entry.request);
@@ -196,6 +202,7 @@ impl Machine {
             Input::LeaseLost => self.lease_lost(&mut effects),
             Input::Tick => self.tick(now, &mut effects),
         }
+        self.let_placements_decide(now, &mut effects);
         effects
     }
 
@@ -203,7 +210,12 @@ impl Machine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         if self.standing == Standing::Leading {
-            self.heartbeats.next_deadline()
+            let placements = self.scheduler.as_ref().and_then(Scheduler::next_deadline);
+            self.heartbeats
+                .next_deadline()
+                .into_iter()
+                .chain(placements)
+                .min()
         } else {
             None
         }
@@ -335,6 +347,7 @@ impl Machine {
 
     fn drop_head(&mut self) {
         self.pending.clear();
+        self.scheduler = None;
         self.share();
     }
 
@@ -362,6 +375,7 @@ impl Machine {
         self.share();
         effects.push(Effect::Lead { last });
         self.standing = Standing::Leading;
+        self.start_scheduling(now);
         effects.push(self.revocations());
         self.react(&Trigger::Started, None, now, effects);
         // Whoever hears that this hub leads finds what must always be there.
@@ -404,6 +418,7 @@ impl Machine {
         let touched = changes.iter().map(|change| change.key(&cluster)).collect();
         effects.push(Effect::Announce(Announcement { sequence, touched }));
         if self.standing == Standing::Leading {
+            self.schedule_reported(&cluster, &changes, now);
             self.react(&Trigger::Reported(&cluster, &changes), None, now, effects);
         }
     }
@@ -486,7 +501,8 @@ impl Machine {
         if !contents.is_empty() {
             effects.push(Effect::StoreContents(contents));
         }
-        self.head.evolve(&stored);
+        let changes = self.head.evolve(&stored);
+        self.schedule_after(&changes, &stored, now);
         self.unshared += 1;
         let digest = record.digest();
         effects.push(Effect::Append {

@@ -7,7 +7,7 @@ use crate::decode::{FieldError, Problem};
 use crate::kind::manifest_work::admission as manifest_work;
 use crate::kind::{
     cluster_role, cluster_role_binding, managed_cluster, managed_cluster_set,
-    managed_cluster_set_binding, role, role_binding,
+    managed_cluster_set_binding, placement_decision, role, role_binding,
 };
 use crate::resource::Resource;
 use jiff::Timestamp;
@@ -117,6 +117,15 @@ pub fn admit(
         ) => managed_cluster_set_binding::admit(*new, Some(old)),
         (Resource::Namespace(new), None | Some(Resource::Namespace(_))) => {
             Ok(Admitted::without_reviews(Resource::Namespace(new)))
+        }
+        (Resource::AddOnPlacementScore(new), None | Some(Resource::AddOnPlacementScore(_))) => Ok(
+            Admitted::without_reviews(Resource::AddOnPlacementScore(new)),
+        ),
+        (Resource::Placement(new), None | Some(Resource::Placement(_))) => {
+            Ok(Admitted::without_reviews(Resource::Placement(new)))
+        }
+        (Resource::PlacementDecision(_), None | Some(Resource::PlacementDecision(_))) => {
+            placement_decision::admit()
         }
         (Resource::ClusterRole(new), None | Some(Resource::ClusterRole(_))) => {
             cluster_role::admit(*new)

@@ -1,13 +1,17 @@
 //! `Placement` of `cluster.open-cluster-management.io/v1beta1`: chooses clusters for a workspace.
 //!
-//! The types only. What a field means for the choice stands where the choice is made, in the hub's
-//! core.
+//! The types only, and what may be written. What a field means for the choice stands where the
+//! choice is made, in the hub's core.
+
+mod shape;
 
 use crate::kind::managed_cluster::TaintEffect;
+use crate::kind::rollout_strategy::IntOrPercent;
+use crate::kind::{KindInfo, NameRule, Scope, impl_kind};
+use crate::resource::KindName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     Condition, LabelSelector, LabelSelectorRequirement, ObjectMeta, Time,
 };
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
 /// Annotation that keeps a placement's decisions as they are while it is `true` (OCM's).
@@ -39,6 +43,23 @@ pub struct Placement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<PlacementStatus>,
 }
+
+impl_kind!(
+    Placement,
+    KindInfo {
+        name: KindName::Placement,
+        group: "cluster.open-cluster-management.io",
+        version: "v1beta1",
+        retired: &[],
+        kind: "Placement",
+        plural: "placements",
+        singular: "placement",
+        short_names: &[],
+        scope: Scope::Namespaced,
+        name_rule: NameRule::Label,
+        fields: shape::FIELDS,
+    }
+);
 
 /// How to choose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -87,8 +108,8 @@ pub struct ClusterPredicate {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSelector {
     /// By labels.
-    #[serde(default)]
-    pub label_selector: LabelSelector,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<LabelSelector>,
     /// By claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_selector: Option<ClusterClaimSelector>,
@@ -279,7 +300,7 @@ pub struct GroupStrategy {
     pub decision_groups: Vec<DecisionGroup>,
     /// Largest group, as a number or as a share of all chosen clusters; everything if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clusters_per_decision_group: Option<IntOrString>,
+    pub clusters_per_decision_group: Option<IntOrPercent>,
 }
 
 /// A named group of decisions.
@@ -299,8 +320,8 @@ pub struct DecisionGroup {
 #[serde(rename_all = "camelCase")]
 pub struct GroupClusterSelector {
     /// By labels.
-    #[serde(default)]
-    pub label_selector: LabelSelector,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<LabelSelector>,
     /// By claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_selector: Option<ClusterClaimSelector>,

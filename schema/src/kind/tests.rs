@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// One object of each kind in which every known field is set.
 const GOLDEN: &[&str] = &[
+    include_str!("../../tests/golden/kinds/add_on_placement_score.json"),
     include_str!("../../tests/golden/kinds/cluster_role.json"),
     include_str!("../../tests/golden/kinds/cluster_role_binding.json"),
     include_str!("../../tests/golden/kinds/managed_cluster.json"),
@@ -15,6 +16,8 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/kinds/managed_cluster_set_binding.json"),
     include_str!("../../tests/golden/kinds/manifest_work.json"),
     include_str!("../../tests/golden/kinds/namespace.json"),
+    include_str!("../../tests/golden/kinds/placement.json"),
+    include_str!("../../tests/golden/kinds/placement_decision.json"),
     include_str!("../../tests/golden/kinds/role.json"),
     include_str!("../../tests/golden/kinds/role_binding.json"),
 ];
@@ -95,6 +98,9 @@ fn the_smallest_object_of_a_kind_stays_small() {
         }
         if info.kind == "ManagedClusterSetBinding" {
             value["spec"] = serde_json::json!({"clusterSet": "a"});
+        }
+        if info.kind == "Placement" {
+            value["spec"] = serde_json::json!({});
         }
         if info.kind.ends_with("RoleBinding") {
             value["roleRef"] = serde_json::json!({"kind": "ClusterRole", "name": "a"});

@@ -39,7 +39,10 @@ pub(super) fn decide(
         KindName::ManagedCluster => cluster(world, key, found, force)?,
         KindName::ManagedClusterSet => clusterset(world, key, found, force)?,
         KindName::Namespace => namespace(world, key, found, force)?,
-        KindName::ManagedClusterSetBinding
+        KindName::PlacementDecision => return Err(made_by_the_hub(key)),
+        KindName::AddOnPlacementScore
+        | KindName::ManagedClusterSetBinding
+        | KindName::Placement
         | KindName::ClusterRole
         | KindName::ClusterRoleBinding
         | KindName::Role
@@ -177,7 +180,7 @@ pub(crate) fn finish_cluster(
     {
         let bindings = world.iter_in(KindName::ManagedClusterSetBinding, &workspace);
         events.extend(bindings.map(|(key, binding)| gone(key, binding, forced)));
-        events.extend(rights(world, &workspace, forced));
+        events.extend(inhabitants(world, &workspace, forced));
         events.push(gone(&namespace, found, forced));
     }
     // First in the record is what it is about, but the credential is the cluster's: it has to end
@@ -227,34 +230,50 @@ fn namespace(
     let bindings: Vec<_> = world
         .iter_in(KindName::ManagedClusterSetBinding, &workspace)
         .collect();
+    let placements = world.iter_in(KindName::Placement, &workspace);
     let users: Vec<_> = bindings
         .iter()
+        .copied()
+        .chain(placements)
         .map(|(binding, _)| binding.to_string())
         .collect();
     if !force && !users.is_empty() {
-        return Err(in_use(key, &users).with_hint("unbind them first, or delete it with --force"));
+        return Err(in_use(key, &users).with_hint("delete them first, or delete it with --force"));
     }
     let events = bindings
         .into_iter()
         .map(|(key, binding)| gone(key, binding, force));
-    let rights = rights(world, &workspace, force);
+    let inhabitants = inhabitants(world, &workspace, force);
     Ok(at_once(
         key,
         events
-            .chain(rights)
+            .chain(inhabitants)
             .chain([gone(key, found, force)])
             .collect(),
     ))
 }
 
-/// Roles and bindings go with their namespace: rights in it must not come back with a namespace of
-/// the same name.
-fn rights(world: &World, workspace: &Workspace, forced: bool) -> Vec<Event> {
-    let kinds = [KindName::RoleBinding, KindName::Role];
+/// What goes with its namespace: rights in it, and choices made in it, must not come back with a
+/// namespace of the same name.
+fn inhabitants(world: &World, workspace: &Workspace, forced: bool) -> Vec<Event> {
+    let kinds = [
+        KindName::AddOnPlacementScore,
+        KindName::Placement,
+        KindName::RoleBinding,
+        KindName::Role,
+    ];
     let found = kinds
         .into_iter()
         .flat_map(|kind| world.iter_in(kind, workspace));
-    found.map(|(key, right)| gone(key, right, forced)).collect()
+    found.map(|(key, found)| gone(key, found, forced)).collect()
+}
+
+fn made_by_the_hub(key: &ObjectKey) -> Refusal {
+    Refusal::new(
+        Code::Protected,
+        format!("{key} is made by the hub, out of a decision"),
+    )
+    .with_hint("change or delete its placement: skein get placements")
 }
 
 fn in_use(key: &ObjectKey, users: &[String]) -> Refusal {

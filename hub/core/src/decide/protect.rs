@@ -61,11 +61,14 @@ pub(crate) fn is_protected(key: &ObjectKey) -> bool {
             [DEFAULT_CLUSTER_SET, GLOBAL_CLUSTER_SET].contains(&key.name.as_str())
         }
         KindName::Namespace => key.name.as_str() == DEFAULT_NAMESPACE,
-        KindName::ClusterRole
+        KindName::AddOnPlacementScore
+        | KindName::ClusterRole
         | KindName::ClusterRoleBinding
         | KindName::ManagedCluster
         | KindName::ManagedClusterSetBinding
         | KindName::ManifestWork
+        | KindName::Placement
+        | KindName::PlacementDecision
         | KindName::Role
         | KindName::RoleBinding => false,
     }

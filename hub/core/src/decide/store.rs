@@ -18,6 +18,7 @@ use skein_schema::resource::{KindName, Resource};
 use super::{Context, Decision, EXCERPT, Gate, Subject, being_deleted, deny, protect};
 use crate::access;
 use crate::merge::Owners;
+use crate::placement::Rules;
 use crate::world::{ClusterRecord, World};
 use crate::{pack, stamp, taint};
 
@@ -67,6 +68,10 @@ pub(super) fn decide(
     match &resource {
         Resource::ManagedClusterSet(set) => protect::check_set(set)?,
         Resource::ClusterRole(_) => protect::check_role(key)?,
+        Resource::Placement(placement) => {
+            Rules::new(&placement.spec)
+                .map_err(|errors| Refusal::of_fields(title(key), &errors))?;
+        }
         _ => {}
     }
     let Admitted {

@@ -1,6 +1,6 @@
 //! An event in one line.
 
-use skein_schema::event::{Applied, Availability, Event};
+use skein_schema::event::{Applied, Availability, Event, PlacementDecided};
 use skein_schema::kind::managed_cluster::Taint;
 use skein_schema::resource::Resource;
 
@@ -63,11 +63,34 @@ pub(super) fn of(event: &Event) -> String {
             )
         }
         Event::TaintsChanged(changed) => taints_text(&changed.taints),
+        Event::PlacementDecided(decided) => decided_text(decided),
         Event::CommandRefused(refused) => format!(
             "{} refused: {} {}",
             refused.verb, refused.refusal.code, refused.refusal.message
         ),
     }
+}
+
+fn decided_text(decided: &PlacementDecided) -> String {
+    let clusters: usize = decided
+        .groups
+        .iter()
+        .map(|group| group.clusters.len())
+        .sum();
+    let left_out: usize = decided
+        .left_out
+        .iter()
+        .map(|against| against.clusters.len())
+        .sum();
+    let noun = if clusters == 1 { "cluster" } else { "clusters" };
+    let kept = match &decided.kept_because {
+        Some(why) => format!(", kept: {why}"),
+        None => String::new(),
+    };
+    format!(
+        "chose {clusters} {noun}, left {left_out} out ({}){kept}",
+        decided.satisfied.reason
+    )
 }
 
 fn applied_text(applied: &Applied) -> String {

@@ -32,6 +32,9 @@ pub struct Inputs<'a> {
     pub load: &'a Load,
     /// Scores that others compute.
     pub scores: &'a dyn Scores,
+    /// Clusters that it has and that are lost are kept, as if that were tolerated: so many are lost
+    /// at once that moving everything would make things worse.
+    pub hold_lost: bool,
     /// The time of the choice.
     pub now: Timestamp,
 }
@@ -183,7 +186,8 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
             choice.left_out.push((name.clone(), LeftOut::Predicate));
             continue;
         }
-        match standing(facts.taints(), &rules.tolerations, chosen, inputs.now) {
+        let held = inputs.hold_lost && chosen;
+        match standing(facts.taints(), &rules.tolerations, chosen, held, inputs.now) {
             Standing::Repelled(taint) => {
                 let why = LeftOut::Taint {
                     key: taint.key.clone(),

@@ -46,6 +46,16 @@ impl ClusterFacts {
         })
     }
 
+    /// Whether nothing but an expression can tell the two apart.
+    #[must_use]
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self.labels() == other.labels()
+            && self.claims == other.claims
+            && self.taints() == other.taints()
+            && self.cpu == other.cpu
+            && self.memory == other.memory
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &ClusterName {

@@ -1,5 +1,6 @@
 //! Predicates: whether a cluster may be chosen at all.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use skein_schema::decode::FieldError;
 use skein_schema::kind::label_selector::Selector;
 use skein_schema::kind::placement::{ClusterClaimSelector, ClusterSelector, GroupClusterSelector};
@@ -21,7 +22,7 @@ impl FactSelector {
     /// # Errors
     /// Every rule it breaks, with paths below `path`.
     pub fn of_group(path: &str, selector: &GroupClusterSelector) -> Result<Self, Vec<FieldError>> {
-        let labels = Selector::new(&format!("{path}.labelSelector"), &selector.label_selector);
+        let labels = labels(path, selector.label_selector.as_ref());
         both(labels, claims(path, selector.claim_selector.as_ref()))
     }
 
@@ -54,7 +55,7 @@ impl Predicate {
     /// # Errors
     /// Every rule it breaks, with paths below `path`.
     pub fn new(path: &str, selector: &ClusterSelector) -> Result<Self, Vec<FieldError>> {
-        let labels = Selector::new(&format!("{path}.labelSelector"), &selector.label_selector);
+        let labels = labels(path, selector.label_selector.as_ref());
         let facts = both(labels, claims(path, selector.claim_selector.as_ref()));
         let expressions = selector.cel_selector.as_ref().map(|selector| {
             let path = format!("{path}.celSelector.celExpressions");
@@ -69,6 +70,12 @@ impl Predicate {
                 .flatten()
                 .collect()),
         }
+    }
+
+    /// Whether it has expressions.
+    #[must_use]
+    pub fn has_expressions(&self) -> bool {
+        self.expressions.is_some()
     }
 
     /// Whether every part of the predicate holds for the cluster. An expression that cannot be
@@ -89,6 +96,13 @@ impl Predicate {
             _ => Met { yes, steps: 0 },
         }
     }
+}
+
+fn labels(path: &str, selector: Option<&LabelSelector>) -> Result<Selector, Vec<FieldError>> {
+    selector.map_or_else(
+        || Ok(Selector::default()),
+        |selector| Selector::new(&format!("{path}.labelSelector"), selector),
+    )
 }
 
 fn claims(

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use skein_schema::code::excerpt;
 use skein_schema::decode::{FieldError, Problem};
 use skein_schema::kind::placement::{
@@ -15,6 +14,7 @@ use skein_schema::kind::placement::{
     ScoreCoordinate, ScoreSource, SortBy, SpreadConstraint, Toleration, TolerationOperator,
     TopologyKeyType, WhenUnsatisfiable,
 };
+use skein_schema::kind::rollout_strategy::IntOrPercent;
 
 use super::facts::ClusterFacts;
 use super::group::{GroupRules, GroupSize};
@@ -83,6 +83,26 @@ impl Rules {
     #[must_use]
     pub fn prioritizers(&self) -> &BTreeMap<Prioritizer, i64> {
         &self.prioritizers
+    }
+
+    /// Whether expressions look at clusters: they may see what nothing else sees.
+    #[must_use]
+    pub fn uses_expressions(&self) -> bool {
+        self.predicates.iter().any(Predicate::has_expressions)
+    }
+
+    /// Whether scores of add-ons may matter.
+    #[must_use]
+    pub fn uses_scores(&self) -> bool {
+        let listed = self.prioritizers.keys();
+        let mut listed = listed.filter(|listed| matches!(listed, Prioritizer::AddOn(_)));
+        listed.next().is_some() || self.uses_expressions()
+    }
+
+    /// The key of a spread constraint.
+    pub(super) fn topology_key(&self, constraint: usize) -> &str {
+        let found = self.spread.get(constraint);
+        found.map_or("", |(constraint, _)| &constraint.topology_key)
     }
 
     /// A cluster's value for the key of each spread constraint.
@@ -323,42 +343,18 @@ fn groups(strategy: &GroupStrategy, errors: &mut Vec<FieldError>) -> GroupRules 
             Err(found) => errors.extend(found),
         }
     }
-    let size = strategy.clusters_per_decision_group.as_ref();
-    let size = size.map_or(Some(GroupSize::Unlimited), group_size);
-    if size.is_none() {
-        let rule = "a number of clusters from 1, or a share from 1% to 100%";
-        let value = match &strategy.clusters_per_decision_group {
-            Some(IntOrString::Int(number)) => number.to_string(),
-            Some(IntOrString::String(text)) => text.clone(),
-            None => String::new(),
-        };
-        errors.push(FieldError::invalid(
-            format!("{path}.clustersPerDecisionGroup"),
-            &value,
-            rule,
-        ));
-    }
-    GroupRules {
-        named,
-        size: size.unwrap_or_default(),
-    }
-}
-
-fn group_size(size: &IntOrString) -> Option<GroupSize> {
-    match size {
-        IntOrString::Int(number) => usize::try_from(*number)
-            .ok()
-            .filter(|number| *number > 0)
-            .map(GroupSize::Clusters),
-        IntOrString::String(text) => {
-            let percent = text.strip_suffix('%')?;
-            if percent.starts_with('0') || !percent.bytes().all(|byte| byte.is_ascii_digit()) {
-                return None;
-            }
-            let percent = percent.parse::<u32>().ok()?;
-            (1..=100)
-                .contains(&percent)
-                .then_some(GroupSize::Percent(percent))
+    let size = match strategy.clusters_per_decision_group {
+        None => GroupSize::Unlimited,
+        Some(IntOrPercent::Number(number)) if number > 0 => {
+            GroupSize::Clusters(usize::try_from(number).unwrap_or(usize::MAX))
         }
-    }
+        Some(IntOrPercent::Percent(percent)) if percent > 0 => GroupSize::Percent(percent.into()),
+        Some(size) => {
+            let rule = "a number of clusters from 1, or a share from 1% to 100%";
+            let path = format!("{path}.clustersPerDecisionGroup");
+            errors.push(FieldError::invalid(path, &size.to_string(), rule));
+            GroupSize::Unlimited
+        }
+    };
+    GroupRules { named, size }
 }

@@ -1,7 +1,7 @@
 //! Taints and tolerations: which clusters a placement keeps away from.
 
 use jiff::{SignedDuration, Timestamp};
-use skein_schema::kind::managed_cluster::{Taint, TaintEffect};
+use skein_schema::kind::managed_cluster::{TAINT_UNREACHABLE, Taint, TaintEffect};
 use skein_schema::kind::placement::{Toleration, TolerationOperator};
 
 /// What a cluster's taints mean for a placement.
@@ -18,17 +18,22 @@ pub enum Standing<'a> {
     Repelled(&'a Taint),
 }
 
-/// What a cluster's taints mean. `chosen` is whether the placement has the cluster now.
+/// What a cluster's taints mean. `chosen` is whether the placement has the cluster now, `held`
+/// whether it keeps it even if it is lost.
 #[must_use]
 pub fn standing<'a>(
     taints: &'a [Taint],
     tolerations: &[Toleration],
     chosen: bool,
+    held: bool,
     now: Timestamp,
 ) -> Standing<'a> {
     let mut avoided = false;
     let mut until: Option<Timestamp> = None;
     for taint in taints {
+        if held && taint.key == TAINT_UNREACHABLE {
+            continue;
+        }
         // Who has the cluster keeps it, tolerated or not.
         if taint.effect == TaintEffect::NoSelectIfNew && chosen {
             continue;

@@ -9,7 +9,7 @@ use skein_schema::command::Change;
 use skein_schema::envelope::Actor;
 use skein_schema::event::{
     Applied, AvailabilityChanged, ClockChanged, ClusterJoinRequested, CommandRefused,
-    CredentialIssued, CredentialRevoked, Deleted, DeletionRequested, Event,
+    CredentialIssued, CredentialRevoked, Deleted, DeletionRequested, Event, PlacementDecided,
 };
 use skein_schema::kind::managed_cluster::ManagedCluster;
 use skein_schema::name::{ClusterName, TokenName};
@@ -20,6 +20,7 @@ use super::cluster::{
     AgentKeyRecord, AvailabilityRecord, ClockRecord, ClusterRecord, CredentialRecord, Opinion,
     PendingJoin,
 };
+use super::decision;
 use super::membership::Labels;
 use super::outcome::{CommandOutcome, Outcome};
 use super::{Changes, Entry, TokenRecord, World};
@@ -93,7 +94,8 @@ impl World {
                 | Event::CredentialRevoked(_)
                 | Event::AvailabilityChanged(_)
                 | Event::ClockChanged(_)
-                | Event::TaintsChanged(_) => return None,
+                | Event::TaintsChanged(_)
+                | Event::PlacementDecided(_) => return None,
             };
             Some(Outcome::Done(change))
         })
@@ -142,6 +144,7 @@ impl Fold<'_> {
                     cluster.spec.taints.clone_from(&changed.taints);
                 });
             }
+            Event::PlacementDecided(decided) => self.placement_decided(decided),
             // Its outcome is kept; the world is as before.
             Event::CommandRefused(_) => {}
         }
@@ -215,6 +218,57 @@ impl Fold<'_> {
             && let Ok(cluster) = ClusterName::new(&deleted.key.name)
         {
             self.world.clusters.remove(&cluster);
+        }
+        if deleted.key.kind == KindName::Placement {
+            self.world.decisions.remove(&deleted.key);
+            self.remove_decisions_from(&deleted.key, 1);
+        }
+    }
+
+    /// The placement's status and its PlacementDecisions become another in one step.
+    fn placement_decided(&mut self, decided: &PlacementDecided) {
+        if !self.has_uid(&decided.key, decided.uid) {
+            return;
+        }
+        self.change(&decided.key, |_| {});
+        let (sequence, now) = (self.stored.sequence, self.now());
+        self.world.decisions.decided(decided, sequence, now);
+        let objects = decision::objects(decided, now);
+        self.remove_decisions_from(&decided.key, objects.len() + 1);
+        for (mut object, number) in objects.into_iter().zip(1..) {
+            let Some(key) = decision::key(&decided.key, number) else {
+                continue;
+            };
+            let before = self.world.get(&key);
+            if before.is_some_and(|before| decision::same(before, &object)) {
+                continue;
+            }
+            if let Some(before) = before {
+                let created = before.metadata().creation_timestamp.clone();
+                object.metadata.creation_timestamp = created;
+            }
+            object.metadata.resource_version = Some(sequence.to_string());
+            self.touch(&key);
+            let entry = Entry {
+                resource: Arc::new(Resource::from(object)),
+                owners: Arc::from(""),
+                changed: now,
+            };
+            self.world.objects.insert(key, entry);
+        }
+    }
+
+    /// Removes the PlacementDecisions of a placement from a number on.
+    fn remove_decisions_from(&mut self, placement: &ObjectKey, first: usize) {
+        for number in first.. {
+            let Some(key) = decision::key(placement, number) else {
+                return;
+            };
+            if self.world.get(&key).is_none() {
+                return;
+            }
+            self.touch(&key);
+            self.world.objects.remove(&key);
         }
     }
 

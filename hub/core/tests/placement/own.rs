@@ -87,6 +87,7 @@ fn choice(case: &Case, rules: &Rules) -> Result<Choice, Overrun> {
         current: &case.current,
         load: &Load::default(),
         scores: &NoScores,
+        hold_lost: false,
         now: now(),
     })
 }

@@ -50,6 +50,7 @@ impl Scene {
             current,
             load: &load,
             scores: &NoScores,
+            hold_lost: false,
             now: now(),
         });
         choice.unwrap()

@@ -152,6 +152,7 @@ impl Question {
             current: &self.current(),
             load: &load,
             scores: &Given(&self.scores),
+            hold_lost: false,
             now: self.now,
         });
         let choice = choice.unwrap();

@@ -58,7 +58,7 @@ impl Case {
         for (cluster, taints) in &self.taints {
             let chosen = self.current.contains(cluster);
             if let Standing::Eligible { until, .. } =
-                standing(taints, &tolerations, chosen, self.now)
+                standing(taints, &tolerations, chosen, false, self.now)
             {
                 kept.push(cluster.clone());
                 if chosen {
