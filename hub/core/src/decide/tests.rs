@@ -6,5 +6,6 @@ mod clusters;
 mod delete;
 mod once;
 mod refused;
+mod rights;
 mod tokens;
 mod works;

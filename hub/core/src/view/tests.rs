@@ -1,6 +1,6 @@
 //! Objects as people see them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skein_schema::code::Code;
 use skein_schema::kind::manifest_work::ManifestWorkStatus;
 use skein_schema::query::Selection;
@@ -247,4 +247,61 @@ fn whoever_asks_is_told_who_owns_which_field() {
         "as they are stored"
     );
     assert!(owners.to_string().contains("f:a"), "{owners}");
+}
+
+#[test]
+fn ready_made_roles_are_shown_beside_those_that_are_stored() {
+    let role = |name: &str, fields: Value| {
+        let mut role = fields;
+        role["apiVersion"] = json!("rbac.authorization.k8s.io/v1");
+        role["kind"] = json!("ClusterRole");
+        role["metadata"]["name"] = json!(name);
+        role
+    };
+    let rules = json!([{"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get"]}]);
+    let selectors = json!([{"matchLabels": {"part": "yes"}}]);
+    let hub = Scenario::new()
+        .with(role(
+            "whole",
+            json!({"aggregationRule": {"clusterRoleSelectors": selectors}}),
+        ))
+        .with(role(
+            "part",
+            json!({"rules": rules, "metadata": {"labels": {"part": "yes"}}}),
+        ));
+    let roles = |name: Option<&str>, labels: Option<&str>| {
+        let selection = Selection {
+            kind: KindName::ClusterRole,
+            workspace: None,
+            name: name.map(|name| name.parse().unwrap()),
+            label_selector: labels.map(str::to_owned),
+            at: None,
+        };
+        select(&hub.world, &hub.observed, &selection)
+    };
+    let all = roles(None, None).unwrap();
+    let names: Vec<&str> = all.iter().map(|(key, _)| key.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "admin",
+            "cluster-admin",
+            "edit",
+            "open-cluster-management:managedclusterset:admin:default",
+            "open-cluster-management:managedclusterset:admin:global",
+            "open-cluster-management:managedclusterset:bind:default",
+            "open-cluster-management:managedclusterset:bind:global",
+            "open-cluster-management:managedclusterset:view:default",
+            "open-cluster-management:managedclusterset:view:global",
+            "part",
+            "view",
+            "whole",
+        ]
+    );
+    let (_, whole) = all.last().unwrap();
+    assert_eq!(whole["rules"], rules);
+    assert_eq!(roles(None, Some("part=yes")).unwrap().len(), 1);
+    let (key, view) = roles(Some("view"), None).unwrap().remove(0);
+    assert_eq!(hub.view(&key), view);
+    assert_eq!(roles(Some("none"), None).unwrap_err().code, Code::NotFound);
 }

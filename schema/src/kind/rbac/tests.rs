@@ -1,4 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "documents are written where they are passed"
+)]
 
 use super::warnings;
 use crate::code::{Code, Refusal};
@@ -78,7 +82,7 @@ fn a_rule_is_about_resources_or_about_urls() {
             let mut rule = good.clone();
             rule[missing] = empty;
             let path = format!("rules[0].{missing}");
-            assert_eq!(wrong(role(rule.clone()), None), [path.clone()]);
+            assert_eq!(wrong(role(rule.clone()), None), std::slice::from_ref(&path));
             assert_eq!(wrong(cluster_role(rule), None), [path]);
         }
     }
