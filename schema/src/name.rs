@@ -80,6 +80,10 @@ pub fn check_subdomain(text: &str, max: usize) -> Result<(), NameError> {
 /// # Errors
 /// The first rule that `text` breaks.
 pub fn check_parts(text: &str) -> Result<(), NameError> {
+    if !text.contains(':') {
+        // Most names are not RBAC's, and their authors need not hear of colons.
+        return check_subdomain(text, SUBDOMAIN_MAX);
+    }
     check_length(text, SUBDOMAIN_MAX)?;
     let allowed = |c: char| is_label_char(c) || c == '.' || c == ':';
     if let Some(found) = text.chars().find(|c| !allowed(*c)) {

@@ -93,7 +93,7 @@ impl<'a> Access<'a> {
 
     fn rules(&self, identity: &Identity) -> &Rules {
         self.rules
-            .get_or_init(|| Rules::about(&Objects::of(self.world), identity))
+            .get_or_init(|| Rules::about(&Objects::about(self.world, identity), identity))
     }
 }
 

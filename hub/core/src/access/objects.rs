@@ -12,7 +12,8 @@ use skein_schema::kind::role::Role;
 use skein_schema::kind::role_binding::RoleBinding;
 use skein_schema::resource::{KindName, Resource};
 
-use super::ready;
+use super::ready::{self, SetRole};
+use super::rules::Identity;
 use crate::world::World;
 
 /// The objects that say who may do what. Their order does not matter.
@@ -64,16 +65,48 @@ impl<'a> Objects<'a> {
     /// Those of a world.
     #[must_use]
     pub fn of(world: &'a World) -> Self {
+        Self::without_clusters(world).with_clusters(world)
+    }
+
+    /// Those of a world that the rights of one user depend on. There may be very many clusters, and
+    /// they matter only to who has a role for a set.
+    #[must_use]
+    pub(super) fn about(world: &'a World, identity: &Identity) -> Self {
+        let objects = Self::without_clusters(world);
+        let everywhere = objects.cluster_role_bindings.values();
+        let everywhere = everywhere.map(|binding| (&binding.role_ref, &binding.subjects));
+        let inside = objects.role_bindings.values();
+        let inside = inside.map(|binding| (&binding.role_ref, &binding.subjects));
+        let of_set = everywhere.chain(inside).any(|(role, subjects)| {
+            SetRole::parse(&role.name).is_some()
+                && subjects.iter().any(|subject| identity.is(subject))
+        });
+        if of_set {
+            objects.with_clusters(world)
+        } else {
+            objects
+        }
+    }
+
+    fn without_clusters(world: &'a World) -> Self {
         let kinds = [
             KindName::ClusterRole,
             KindName::ClusterRoleBinding,
             KindName::Role,
             KindName::RoleBinding,
             KindName::ManagedClusterSet,
-            KindName::ManagedCluster,
         ];
         let all = kinds.into_iter().flat_map(|kind| world.iter(kind));
         all.map(|(_, resource)| &**resource).collect()
+    }
+
+    fn with_clusters(mut self, world: &'a World) -> Self {
+        for (_, resource) in world.iter(KindName::ManagedCluster) {
+            if let Resource::ManagedCluster(cluster) = &**resource {
+                self.clusters.insert(resource.name(), cluster);
+            }
+        }
+        self
     }
 
     /// The rules of the role that a binding in `namespace` refers to; a ClusterRoleBinding is in

@@ -42,7 +42,7 @@ impl Identity {
         self.groups.contains(GROUP_MASTERS)
     }
 
-    fn is(&self, subject: &Subject) -> bool {
+    pub(super) fn is(&self, subject: &Subject) -> bool {
         match subject.kind.as_str() {
             "User" => subject.name == self.user,
             "Group" => self.groups.contains(&subject.name),
