@@ -47,7 +47,7 @@ pub fn intent(written: &Value, decoded: &Value) -> Value {
 
 /// The fields of a kind that people may set beside labels and annotations: `spec`, or what it has in
 /// place of one.
-pub fn settable_fields(kind: &'static KindInfo) -> impl Iterator<Item = &'static str> + Clone {
+pub fn settable_fields(kind: &'static KindInfo) -> impl Iterator<Item = &'static str> {
     let names = kind.fields.iter().map(Field::name);
     names.filter(|name| *name != "status")
 }

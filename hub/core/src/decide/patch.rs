@@ -47,33 +47,37 @@ pub(super) fn decide(
 /// A patch may touch labels, annotations and spec, or what the kind has in place of one, and
 /// nothing else.
 fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
-    let fields = merge::settable_fields(key.kind.info());
+    let fields: Vec<_> = merge::settable_fields(key.kind.info()).collect();
     let refuse = |path: &str, message: &str| {
         Err(
             Refusal::new(Code::InvalidField, format!("the patch of {key} is invalid"))
                 .with_cause(excerpt(path, EXCERPT), message),
         )
     };
+    let reach = match fields.split_last() {
+        None => "labels and annotations".to_owned(),
+        Some((last, [])) => format!("labels, annotations and {last}"),
+        Some((last, before)) => format!("labels, annotations, {} and {last}", before.join(", ")),
+    };
+    let reach = format!("a patch may touch {reach}");
     let Value::Object(members) = patch else {
         return refuse("", "must be an object");
     };
     for (name, value) in members {
         match (name.as_str(), value) {
-            ("spec", Value::Object(_)) => {}
             ("metadata", Value::Object(metadata)) => {
                 let other = metadata
                     .iter()
                     .find(|(name, _)| !matches!(name.as_str(), "labels" | "annotations"));
                 if let Some((name, _)) = other {
-                    return refuse(
-                        &format!("metadata.{name}"),
-                        "a patch may touch labels, annotations and spec",
-                    );
+                    return refuse(&format!("metadata.{name}"), &reach);
                 }
             }
-            ("spec" | "metadata", _) => return refuse(name, "must be an object"),
-            (name, _) if fields.clone().any(|field| field == name) => {}
-            _ => return refuse(name, "a patch may touch labels, annotations and spec"),
+            ("metadata", _) => return refuse(name, "must be an object"),
+            (field, _) if !fields.contains(&field) => return refuse(name, &reach),
+            ("spec", Value::Object(_)) => {}
+            ("spec", _) => return refuse(name, "must be an object"),
+            _ => {}
         }
     }
     Ok(())
