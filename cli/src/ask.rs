@@ -152,6 +152,12 @@ pub(crate) async fn list(client: &Client, selection: Selection) -> CliResult<Vec
         .collect()
 }
 
+/// Whether somebody made an object. ClusterRoles that are there by themselves have no uid: who asks
+/// for everything does not mean them, and cannot apply them anywhere.
+pub(crate) fn is_stored(object: &Value) -> bool {
+    text(object, &["metadata", "uid"]).is_some()
+}
+
 /// The error for an object that is not there.
 pub(crate) fn not_found(key: &ObjectKey) -> CliError {
     let place = key

@@ -76,9 +76,12 @@ impl Arguments {
         let mut missing = Vec::new();
         let mut found = Vec::new();
         for one in &wanted {
-            let objects = self
+            let mut objects = self
                 .find(&client, one, &workspace, at, &mut missing)
                 .await?;
+            if self.means_all() {
+                objects.retain(ask::is_stored);
+            }
             found.push((one, objects));
         }
         self.show(found, &workspace)?;
@@ -89,6 +92,10 @@ impl Arguments {
         Ok(missing
             .first()
             .map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code())))
+    }
+
+    fn means_all(&self) -> bool {
+        self.objects == ["all"]
     }
 
     fn wanted(&self) -> CliResult<Vec<Wanted>> {
@@ -115,7 +122,7 @@ impl Arguments {
             }
             return Ok(wanted);
         }
-        if first == "all" && rest.is_empty() {
+        if self.means_all() {
             return Ok(KindName::ALL
                 .iter()
                 .map(|kind| Wanted {

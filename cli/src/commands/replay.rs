@@ -68,7 +68,10 @@ impl Arguments {
                 label_selector: self.selector.clone(),
                 at: Some(at),
             };
-            let objects = ask::list(&client, selection).await?;
+            let mut objects = ask::list(&client, selection).await?;
+            if self.kinds.is_empty() {
+                objects.retain(ask::is_stored);
+            }
             if self.output.is_document() {
                 all.extend(objects);
                 continue;

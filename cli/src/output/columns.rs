@@ -348,6 +348,31 @@ mod tests {
     }
 
     #[test]
+    fn a_binding_shows_its_role_and_to_whom_it_is_given() {
+        let binding = json!({
+            "metadata": {"name": "b", "creationTimestamp": "2026-11-23T13:59:00Z"},
+            "roleRef": {"kind": "ClusterRole", "name": "view"},
+            "subjects": [
+                {"kind": "User", "name": "alice"},
+                {"kind": "Group", "name": "system:authenticated"},
+                {"kind": "User", "name": "bob"},
+            ],
+        });
+        for kind in [KindName::RoleBinding, KindName::ClusterRoleBinding] {
+            assert_eq!(
+                cells(kind, &binding, true, now()),
+                [
+                    "b",
+                    "ClusterRole/view",
+                    "60s",
+                    "alice,bob",
+                    "system:authenticated"
+                ]
+            );
+        }
+    }
+
+    #[test]
     fn a_cluster_shows_what_people_look_for() {
         let cluster = json!({
             "metadata": {"name": "c1", "creationTimestamp": "2026-11-23T13:59:00Z", "labels": {CLUSTER_SET_LABEL: "eu"}},
