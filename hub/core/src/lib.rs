@@ -18,6 +18,7 @@ pub mod merge;
 pub mod observed;
 pub mod placement;
 pub mod react;
+pub mod rollout;
 pub mod select;
 pub mod snapshot;
 pub mod taint;

@@ -7,13 +7,13 @@ use serde_json::json;
 
 const PATH: &str = "spec.placementRefs[0].rolloutStrategy";
 
-fn progressive(knob: &str, value: Value) -> Result<RolloutStrategy, Vec<FieldError>> {
+fn progressive(knob: &str, value: &Value) -> Result<RolloutStrategy, Vec<FieldError>> {
     let strategy = json!({"type": "Progressive", "progressive": {knob: value}});
     RolloutStrategy::decode(PATH, strategy)
 }
 
 /// The one problem of a knob.
-fn problem(knob: &str, value: Value) -> Problem {
+fn problem(knob: &str, value: &Value) -> Problem {
     let errors = progressive(knob, value).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].path, format!("{PATH}.progressive.{knob}"));
@@ -21,7 +21,7 @@ fn problem(knob: &str, value: Value) -> Problem {
 }
 
 fn seconds(knob: &str, text: &str) -> Option<i64> {
-    let config = progressive(knob, json!(text)).unwrap().config();
+    let config = progressive(knob, &json!(text)).unwrap().config();
     match knob {
         "minSuccessTime" => Some(config.min_success_time.length().as_secs()),
         _ => config.progress_deadline.length().map(|time| time.as_secs()),
@@ -91,7 +91,7 @@ fn what_open_cluster_management_takes_loosely_is_refused() {
     ];
     for text in form {
         for knob in ["progressDeadline", "minSuccessTime"] {
-            let Problem::Invalid { value, rule } = problem(knob, json!(text)) else {
+            let Problem::Invalid { value, rule } = problem(knob, &json!(text)) else {
                 panic!("{knob} {text}");
             };
             assert_eq!(value, text);
@@ -99,12 +99,12 @@ fn what_open_cluster_management_takes_loosely_is_refused() {
         }
     }
     for text in ["87601h", "99999999999999999999h", "18446744073709551615s"] {
-        let problem = problem("minSuccessTime", json!(text));
+        let problem = problem("minSuccessTime", &json!(text));
         let too_long = RolloutDurationError::TooLong.to_string();
         assert!(matches!(problem, Problem::Invalid { rule, .. } if rule == too_long));
     }
     for text in ["0", "0s", "0h0m", "00m"] {
-        let problem = problem("progressDeadline", json!(text));
+        let problem = problem("progressDeadline", &json!(text));
         let no_time = RolloutDurationError::NoTime.to_string();
         assert!(matches!(problem, Problem::Invalid { rule, .. } if rule == no_time));
     }
@@ -113,7 +113,7 @@ fn what_open_cluster_management_takes_loosely_is_refused() {
 #[test]
 fn a_number_or_share_is_whole_and_between_its_limits() {
     let failures = |value: Value| {
-        progressive("maxFailures", value)
+        progressive("maxFailures", &value)
             .unwrap()
             .config()
             .max_failures
@@ -132,19 +132,19 @@ fn a_number_or_share_is_whole_and_between_its_limits() {
     };
     let most = i64::from(i32::MAX);
     for (knob, min) in [("maxFailures", 0), ("maxConcurrency", 1)] {
-        assert_eq!(problem(knob, json!(-1)), range(min, most, "-1"));
-        assert_eq!(problem(knob, json!("-1")), range(min, most, "-1"));
+        assert_eq!(problem(knob, &json!(-1)), range(min, most, "-1"));
+        assert_eq!(problem(knob, &json!("-1")), range(min, most, "-1"));
         assert_eq!(
-            problem(knob, json!(1_i64 << 31)),
+            problem(knob, &json!(1_i64 << 31)),
             range(min, most, "2147483648")
         );
-        assert_eq!(problem(knob, json!("101%")), range(min, 100, "101%"));
-        assert_eq!(problem(knob, json!("1000%")), range(min, 100, "1000%"));
+        assert_eq!(problem(knob, &json!("101%")), range(min, 100, "101%"));
+        assert_eq!(problem(knob, &json!("1000%")), range(min, 100, "1000%"));
         for text in [
             "", "%", "ten%", "abc", "10 %", " 10%", "10%%", "-10%", "+20%", "33.3%", ".5%", "5e1%",
             "0x1p4%", "1_0%", "NaN%", "Inf%", "%10",
         ] {
-            let Problem::Invalid { value, .. } = problem(knob, json!(text)) else {
+            let Problem::Invalid { value, .. } = problem(knob, &json!(text)) else {
                 panic!("{knob} {text}");
             };
             assert_eq!(value, text);
@@ -153,8 +153,8 @@ fn a_number_or_share_is_whole_and_between_its_limits() {
             expected: "integer or percentage".to_owned(),
             found,
         };
-        assert_eq!(problem(knob, json!(1.5)), wrong(JsonType::Number));
-        assert_eq!(problem(knob, json!(true)), wrong(JsonType::Boolean));
+        assert_eq!(problem(knob, &json!(1.5)), wrong(JsonType::Number));
+        assert_eq!(problem(knob, &json!(true)), wrong(JsonType::Boolean));
     }
 }
 
@@ -163,7 +163,7 @@ fn nothing_at_a_time_is_refused() {
     for (zero, max) in [(json!(0), i64::from(i32::MAX)), (json!("0%"), 100)] {
         let found = zero.to_string().replace('"', "");
         let expected = Problem::OutOfRange { min: 1, max, found };
-        assert_eq!(problem("maxConcurrency", zero), expected);
+        assert_eq!(problem("maxConcurrency", &zero), expected);
     }
 }
 
