@@ -325,7 +325,7 @@ proptest! {
     #[test]
     fn a_rollout_where_everything_succeeds_reaches_all_and_the_mandatory_first(
         strategy in strategy(), groups in groups(), given in any::<bool>(),
-        picks in vec(any::<Index>(), 120),
+        picks in vec((any::<Index>(), any::<bool>()), 240),
     ) {
         let mut simulation = Simulation::new(&strategy, &groups, given);
         let placed: BTreeSet<_> =
@@ -337,7 +337,7 @@ proptest! {
             let state = simulation.clusters.get(cluster);
             state.is_some_and(|state| state.status == RolloutStatus::Succeeded)
         };
-        for pick in picks {
+        for (pick, progressing) in picks {
             let plan = simulation.plan();
             prop_assert!(plan.breach.is_none() && plan.timed_out.is_empty());
             if starting(&plan).any(|cluster| !first.contains(cluster)) {
@@ -348,6 +348,9 @@ proptest! {
             let open: Vec<_> = open.cloned().collect();
             match open.as_slice() {
                 [] => simulation.now += plan.recheck_after.unwrap_or(SignedDuration::ZERO),
+                open if progressing => {
+                    simulation.set(&open[pick.index(open.len())], RolloutStatus::Progressing);
+                }
                 open => simulation.set(&open[pick.index(open.len())], RolloutStatus::Succeeded),
             }
         }

@@ -41,9 +41,9 @@ pub(super) fn stages<'a>(
         let beside = |group: &&&DecisionGroup| !first.contains(&group.index);
         groups.iter().filter(beside).copied()
     };
-    let mut stages: Vec<_> = first
+    let mut stages: Vec<_> = groups
         .iter()
-        .filter_map(|index| groups.iter().find(|group| group.index == *index))
+        .filter(|group| first.contains(&group.index))
         .map(|group| whole_group(group, homes, |_| 0))
         .collect();
     match strategy.kind {
