@@ -91,6 +91,7 @@ impl From<ValueType> for Type {
         match known {
             ValueType::Dyn => Type::Dyn,
             ValueType::Bool => Type::Bool,
+            ValueType::Int => Type::Int,
             ValueType::String => Type::String,
             ValueType::List => Type::List(Box::new(Type::Dyn)),
             ValueType::Map => Type::Map(Box::new(Type::String), Box::new(Type::Dyn)),

@@ -1,11 +1,12 @@
 //! What evaluating may cost. Everything that takes time or memory is paid for in steps, before it
 //! is done or right after a piece of bounded size.
 
+use super::ast::{Expr, Kind};
 use super::value::Value;
 use super::{EvaluateError, MAX_STEPS};
 use regex::{Error, Regex, RegexBuilder};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 type Result<T> = std::result::Result<T, EvaluateError>;
 
@@ -20,6 +21,10 @@ const SIZES: [usize; 4] = [1 << 12, 1 << 14, 1 << 16, 1 << 18];
 const SIZE_OF_STEP: usize = 1 << 14;
 /// How many compiled regular expressions an evaluation keeps.
 const KEPT: usize = 8;
+/// How many of the regular expressions that stand in an expression stay compiled, and how large
+/// they may be, so that programs which are kept take little memory.
+const KEPT_BY_PROGRAM: usize = 2;
+const LARGEST_KEPT_BY_PROGRAM: usize = 1 << 14;
 
 /// Steps that evaluations may take. Several that belong together share one, so that many rules
 /// cannot do what one may not.
@@ -57,6 +62,57 @@ impl Budget {
     }
 }
 
+/// The regular expressions that stand in an expression, compiled when they are first needed. Every
+/// evaluation pays as if it had compiled them, so that its steps do not depend on those before it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Patterns {
+    slots: BTreeMap<String, OnceLock<Arc<Expression>>>,
+}
+
+impl Patterns {
+    /// Those of an expression.
+    pub(crate) fn of(root: &Expr) -> Self {
+        let mut patterns = Self::default();
+        patterns.collect(root);
+        patterns
+    }
+
+    fn collect(&mut self, expr: &Expr) {
+        if let Kind::Call {
+            function,
+            arguments,
+            ..
+        } = &expr.kind
+            && matches!(function.as_str(), "matches" | "find" | "findAll")
+        {
+            for argument in arguments {
+                if let Kind::Literal(Value::String(text)) = &argument.kind
+                    && self.slots.len() < KEPT_BY_PROGRAM
+                {
+                    self.slots.entry(text.to_string()).or_default();
+                }
+            }
+        }
+        for child in expr.kind.children() {
+            self.collect(child);
+        }
+    }
+
+    fn compiled(&self, pattern: &str) -> Result<Arc<Expression>> {
+        let slot = self.slots.get(pattern);
+        if let Some(known) = slot.and_then(OnceLock::get) {
+            return Ok(Arc::clone(known));
+        }
+        let compiled = Arc::new(compile(pattern)?);
+        match slot {
+            Some(slot) if compiled.size <= LARGEST_KEPT_BY_PROGRAM => {
+                Ok(Arc::clone(slot.get_or_init(|| compiled)))
+            }
+            _ => Ok(compiled),
+        }
+    }
+}
+
 /// What one evaluation has spent and made.
 #[derive(Debug)]
 pub struct Effort<'a> {
@@ -65,6 +121,7 @@ pub struct Effort<'a> {
     /// Those it shares with others.
     shared: &'a mut Budget,
     expressions: BTreeMap<String, Arc<Expression>>,
+    patterns: &'a Patterns,
 }
 
 /// A compiled regular expression.
@@ -82,11 +139,12 @@ impl Expression {
 }
 
 impl<'a> Effort<'a> {
-    pub(crate) fn new(shared: &'a mut Budget) -> Self {
+    pub(crate) fn new(shared: &'a mut Budget, patterns: &'a Patterns) -> Self {
         Self {
             own: Budget::new(MAX_STEPS),
             shared,
             expressions: BTreeMap::new(),
+            patterns,
         }
     }
 
@@ -120,7 +178,7 @@ impl<'a> Effort<'a> {
 
     fn compiled(&mut self, pattern: &str) -> Result<Arc<Expression>> {
         self.spend(COMPILE + pattern.len())?;
-        let compiled = Arc::new(compile(pattern)?);
+        let compiled = self.patterns.compiled(pattern)?;
         if self.expressions.len() >= KEPT {
             self.expressions.clear();
         }
@@ -136,7 +194,7 @@ fn compile(pattern: &str) -> Result<Expression> {
     for size in SIZES {
         let built = RegexBuilder::new(pattern)
             .size_limit(size)
-            .dfa_size_limit(1 << 20)
+            .dfa_size_limit((16 * size).min(1 << 20))
             .build();
         match built {
             Ok(regex) => return Ok(Expression { regex, size }),

@@ -1,7 +1,7 @@
 //! Evaluation.
 
 use super::ast::{Expr, Kind, Macro, Operator, OptionalMacro};
-use super::effort::{Budget, Effort, weight};
+use super::effort::{Effort, weight};
 use super::functions;
 use super::host::Host;
 use super::value::{Key, Value};
@@ -15,13 +15,12 @@ pub(crate) fn evaluate(
     root: &Expr,
     variables: &BTreeMap<&str, Value>,
     host: &dyn Host,
-    budget: &mut Budget,
+    effort: Effort<'_>,
 ) -> Result<Value> {
     let scope = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    let effort = Effort::new(budget);
     let mut evaluator = Evaluator {
         scope,
         host,
@@ -50,6 +49,7 @@ pub(crate) fn type_value(name: &str) -> Option<Value> {
         "map",
         "null_type",
         "type",
+        "optional_type",
     ];
     TYPES
         .iter()
@@ -220,6 +220,12 @@ impl Evaluator<'_> {
             return self.function(&name, None, &arguments);
         }
         let target = target.map(|target| self.value(target)).transpose()?;
+        // What stands in for a missing value is looked at only if it is missing.
+        match (function, &target) {
+            ("or", Some(Value::Optional(Some(_)))) => return target.ok_or(EvaluateError::None),
+            ("orValue", Some(Value::Optional(Some(value)))) => return Ok(Value::clone(value)),
+            _ => {}
+        }
         let arguments = self.all(arguments)?;
         self.function(function, target.as_ref(), &arguments)
     }

@@ -1,6 +1,7 @@
 //! The functions that rules may call: those of the language, and those that OCM adds to it.
 
 pub(crate) mod format;
+mod interpolate;
 mod json;
 mod lists;
 pub(crate) mod network;
@@ -44,6 +45,7 @@ pub(crate) fn call(
     strings::call(name, target, arguments, effort)
         .or_else(|| lists::call(name, target, arguments, effort))
         .or_else(|| json::call(name, target, arguments, effort))
+        .or_else(|| interpolate::call(name, target, arguments, effort))
         .or_else(|| {
             GROUPS
                 .iter()

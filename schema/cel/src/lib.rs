@@ -39,6 +39,7 @@ pub const MAX_VALUE_DEPTH: usize = 300;
 #[derive(Debug, Clone)]
 pub struct Program {
     root: ast::Expr,
+    patterns: effort::Patterns,
 }
 
 /// What a variable, or a value that a function takes or gives, is known to be.
@@ -48,6 +49,8 @@ pub enum ValueType {
     Dyn,
     /// A truth value.
     Bool,
+    /// A whole number.
+    Int,
     /// A text.
     String,
     /// A list of anything.
@@ -116,7 +119,8 @@ impl Program {
         let root = parse::parse(text).map_err(|error| problem(error.at, error.problem))?;
         check::check(&root, variables, functions)
             .map_err(|error| problem(error.at, error.problem))?;
-        Ok(Self { root })
+        let patterns = effort::Patterns::of(&root);
+        Ok(Self { root, patterns })
     }
 
     /// Evaluates the expression. The host carries out the functions that are its own; `&()` has
@@ -131,7 +135,8 @@ impl Program {
         host: &dyn Host,
         budget: &mut Budget,
     ) -> Result<Value, EvaluateError> {
-        evaluate::evaluate(&self.root, variables, host, budget)
+        let effort = Effort::new(budget, &self.patterns);
+        evaluate::evaluate(&self.root, variables, host, effort)
     }
 }
 

@@ -119,6 +119,41 @@ fn values() {
             "true",
         ),
         ("// a comment\n1", "1"),
+        ("'[1, {\"a\": null}, \"x\"]'.parseJSON()[0]", "1.0"),
+        ("'{\"a\": 1, \"a\": 2}'.parseJSON().a", "2.0"),
+        ("hasConditions({'conditions': [1]})", "true"),
+        ("object.?n.orValue(1 / 0)", "5"),
+        (
+            "object.?n.or(1 / 0 == 1 ? object.?n : object.?n)",
+            "some(5)",
+        ),
+        ("[object.?n, object.?nope].unwrapOpt()", "[5]"),
+        ("optional.unwrap([object.?n]).first()", "some(5)"),
+        ("object.list.last()", "some(2)"),
+        ("[].first()", "none"),
+        ("type(object.?n) == optional_type", "true"),
+        ("'%s %d%%'.format(['a', 5])", "a 5%"),
+        (
+            "'%s'.format([[{'b': 1.5, 'a': null}, b'x', int, 1u]])",
+            "[{a: null, b: 1.5}, x, int, 1]",
+        ),
+        (
+            "'%.2f %e %.0e'.format([2.345, 12345.678, 9])",
+            "2.35 1.234568e+04 9e+00",
+        ),
+        (
+            "'%b %o %x %X %x'.format([-5, 8, 255u, 'hi', b'\\x0f'])",
+            "-101 10 ff 6869 0f",
+        ),
+        (
+            "'%s %d'.format([1.0 / 0.0, -1.0 / 0.0])",
+            "Infinity -Infinity",
+        ),
+        (
+            "'%s %s'.format([duration('90s'), timestamp('2026-01-01T00:00:00Z')])",
+            "90s 2026-01-01T00:00:00Z",
+        ),
+        ("'text'.format([1])", "text"),
     ] {
         assert_eq!(run(text).as_deref(), Ok(result), "{text}");
     }
@@ -140,6 +175,32 @@ fn what_cannot_be_evaluated() {
         ),
         ("optional.none().value()", "optional.none() dereference"),
         ("{'a': 1, 'a': 2}", "Failed with repeated key: a"),
+        (
+            "''.parseJSON()",
+            "failed to parse json: EOF while parsing a value at line 1 column 0",
+        ),
+        ("dyn(1).parseJSON()", "no such overload"),
+        (
+            "'%d'.format(['a'])",
+            "a value of type string cannot be formatted as %d",
+        ),
+        (
+            "'%s'.format([object.?n])",
+            "a value of type optional_type cannot be formatted as %s",
+        ),
+        ("'%s %s'.format(['a'])", "format: too few values"),
+        ("'%'.format(['a'])", "unexpected end of string"),
+        ("'%y'.format(['a'])", "unrecognized formatting clause 'y'"),
+        ("'%.f'.format([1])", "precision must be a number up to 1000"),
+        (
+            "'%.9999f'.format([1])",
+            "precision must be a number up to 1000",
+        ),
+        (
+            "'%.3'.format([1])",
+            "could not find end of precision specifier",
+        ),
+        ("[1].unwrapOpt()", "no such overload"),
     ] {
         assert_eq!(run(text).unwrap_err(), error, "{text}");
     }
@@ -175,6 +236,10 @@ fn what_cannot_be_compiled() {
         (
             "true || nofunc(1)",
             "1:15: undeclared reference to 'nofunc' (in container '')",
+        ),
+        (
+            "parseJSON('1')",
+            "1:10: found no matching overload for 'parseJSON' applied to '(string)'",
         ),
         (
             "semver('1.0.0', true)",
@@ -241,6 +306,8 @@ fn what_is_made_and_looked_at_is_paid_for() {
         ("t.matches('b')", 5_000),
         ("t.matches('a{500}b')", 8_000),
         ("t.findAll('a', 100).size() > 0", 90_000),
+        ("('\"' + t + '\"').parseJSON() != ''", 4_096),
+        ("'%s%x'.format([t, t]) != ''", 768),
     ] {
         let (taken, given) = of_long(then);
         assert!(given, "{then}");
@@ -253,6 +320,15 @@ fn what_is_made_and_looked_at_is_paid_for() {
         "an expression is compiled once: {once}, {often}"
     );
     assert_eq!(steps("5"), (1, true));
+    let program = Program::compile("'x'.matches('x+')", &BTreeMap::new(), &[]).unwrap();
+    let [first, second] = [(); 2].map(|()| {
+        let mut budget = Budget::new(MAX_STEPS);
+        program
+            .evaluate(&BTreeMap::new(), &(), &mut budget)
+            .unwrap();
+        budget.left()
+    });
+    assert_eq!(first, second, "what was compiled before is paid for, too");
     let patterns = "[1,2,3,4,5,6,7,8,9,10]";
     let many = format!(
         "{patterns}.all(a, {patterns}.all(b, {patterns}.all(c, !'x'.matches(string(a * 10000 + b * 100 + c)))))"
@@ -389,6 +465,72 @@ fn hostile_expressions_end() {
         Ok("true"),
         "long chains are not deep"
     );
+}
+
+/// A host with one function, which takes as many steps as it is told.
+struct Greeter;
+
+impl Host for Greeter {
+    fn call(
+        &self,
+        name: &str,
+        target: Option<&Value>,
+        arguments: &[Value],
+        effort: &mut Effort<'_>,
+    ) -> Option<Result<Value, EvaluateError>> {
+        match (name, target, arguments) {
+            ("greet", Some(Value::String(who)), [Value::Int(times)]) => {
+                let steps = usize::try_from(*times).unwrap_or(0);
+                Some(effort.spend(steps).map(|()| format!("hello {who}").into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn a_function_is_there_where_it_is_given() {
+    const GREET: Function = Function {
+        name: "greet",
+        receiver: Some(ValueType::String),
+        arguments: &[ValueType::Int],
+        result: ValueType::String,
+    };
+    let evaluate = |text: &str, functions: &[Function], host: &dyn Host| {
+        let program =
+            Program::compile(text, &BTreeMap::new(), functions).map_err(|error| error.problem)?;
+        let mut budget = Budget::new(MAX_STEPS);
+        program
+            .evaluate(&BTreeMap::new(), host, &mut budget)
+            .map(|value| show(&value))
+            .map_err(|error| error.to_string())
+    };
+    let given = |text: &str| evaluate(text, &[GREET], &Greeter);
+    assert_eq!(given("'you'.greet(1) + '!'").as_deref(), Ok("hello you!"));
+    assert_eq!(
+        given("'you'.greet(2000000)").unwrap_err(),
+        EvaluateError::Cost.to_string()
+    );
+    assert_eq!(
+        given("dyn(1).greet(1)").unwrap_err(),
+        EvaluateError::NoSuchOverload.to_string()
+    );
+    assert_eq!(
+        given("'you'.greet('x')").unwrap_err(),
+        "found no matching overload for 'greet' applied to '(string, string)'"
+    );
+    assert_eq!(
+        given("'you'.greet(1) == 1").unwrap_err(),
+        "found no matching overload for '_==_' applied to '(string, int)'"
+    );
+    assert_eq!(
+        evaluate("'you'.greet(1)", &[GREET], &()).unwrap_err(),
+        EvaluateError::NoSuchOverload.to_string()
+    );
+    for text in ["'you'.greet(1)", "'1'.parseJSON()", "hasConditions(1)"] {
+        let error = evaluate(text, &[], &Greeter).unwrap_err();
+        assert!(error.starts_with("undeclared reference to"), "{error}");
+    }
 }
 
 proptest::proptest! {

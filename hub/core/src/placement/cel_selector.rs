@@ -16,11 +16,14 @@ use skein_schema::decode::{FieldError, Problem};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// How many expressions a selector may have.
+pub const MAX_EXPRESSIONS: usize = 100;
 /// How many bytes the expressions of a selector may have together.
 pub const MAX_LENGTH_OF_SELECTOR: usize = 4 * MAX_LENGTH;
 /// How many steps the expressions of a selector may take together over one cluster. Each of them
-/// may take [`skein_cel::MAX_STEPS`]. OCM has the same two limits, in a unit of its own.
-pub const MAX_STEPS_OF_SELECTOR: u64 = 10_000_000;
+/// may take [`skein_cel::MAX_STEPS`]. OCM has the same two limits, 10,000,000 and 1,000,000 of units
+/// of its own, of which the same work takes about as many.
+pub const MAX_STEPS_OF_SELECTOR: u64 = 9_400_000;
 
 /// Longest piece of a refused expression that is repeated, in characters.
 const EXCERPT: usize = 80;
@@ -86,15 +89,20 @@ impl CelSelector {
     ///
     /// # Errors
     /// Every expression that is too long or nested too deep, or that cannot be compiled, each with
-    /// its path; or the list, if all together are longer than [`MAX_LENGTH_OF_SELECTOR`].
+    /// its path; or the list, if it has more than [`MAX_EXPRESSIONS`] or all together are longer
+    /// than [`MAX_LENGTH_OF_SELECTOR`].
     pub fn new(path: &str, expressions: &[String]) -> Result<Self, Vec<FieldError>> {
-        let found = expressions
+        let length = expressions
             .iter()
             .fold(0_usize, |sum, text| sum.saturating_add(text.len()));
-        if found > MAX_LENGTH_OF_SELECTOR {
-            let [max, found] = [MAX_LENGTH_OF_SELECTOR, found]
-                .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
-            return Err(vec![FieldError::new(path, Problem::TooLong { max, found })]);
+        for (max, found) in [
+            (MAX_EXPRESSIONS, expressions.len()),
+            (MAX_LENGTH_OF_SELECTOR, length),
+        ] {
+            if found > max {
+                let [max, found] = [max, found].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
+                return Err(vec![FieldError::new(path, Problem::TooLong { max, found })]);
+            }
         }
         let variables = BTreeMap::from([(CLUSTER, ValueType::Map)]);
         let mut programs = Vec::new();

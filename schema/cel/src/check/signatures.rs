@@ -99,6 +99,7 @@ const SIGNATURES: &[Signature] = &[
     ("substring", Some(T::Str), &[T::Int, T::Int], T::Str),
     ("join", Some(T::List), &[], T::Str),
     ("join", Some(T::List), &[T::Str], T::Str),
+    ("format", Some(T::Str), &[T::List], T::Str),
     ("strings.quote", None, &[T::Str], T::Str),
     // Lists
     ("indexOf", Some(T::List), &[T::Any], T::Int),
@@ -145,6 +146,10 @@ const SIGNATURES: &[Signature] = &[
     ("value", Some(T::Optional), &[], T::Any),
     ("or", Some(T::Optional), &[T::Optional], T::Optional),
     ("orValue", Some(T::Optional), &[T::Any], T::Any),
+    ("optional.unwrap", None, &[T::List], T::List),
+    ("unwrapOpt", Some(T::List), &[], T::List),
+    ("first", Some(T::List), &[], T::Optional),
+    ("last", Some(T::List), &[], T::Optional),
     // Quantities
     ("quantity", None, &[T::Str], T::Quantity),
     ("isQuantity", None, &[T::Str], T::Bool),

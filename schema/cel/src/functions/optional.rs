@@ -16,6 +16,14 @@ pub(super) fn call(
             let value = (!value.is_zero()).then(|| value.clone());
             return Some(Ok(Value::optional(value)));
         }
+        ("optional.unwrap", None, [Value::List(list)])
+        | ("unwrapOpt", Some(Value::List(list)), []) => return Some(unwrapped(list)),
+        ("first", Some(Value::List(list)), []) => {
+            return Some(Ok(Value::optional(list.first().cloned())));
+        }
+        ("last", Some(Value::List(list)), []) => {
+            return Some(Ok(Value::optional(list.last().cloned())));
+        }
         (_, Some(Value::Optional(optional)), _) => optional,
         _ => return None,
     };
@@ -31,4 +39,16 @@ pub(super) fn call(
         }),
         _ => return None,
     })
+}
+
+/// What is in the optional values of a list that have something.
+fn unwrapped(list: &[Value]) -> Result<Value> {
+    let mut values = Vec::new();
+    for item in list {
+        match item {
+            Value::Optional(value) => values.extend(value.as_ref().map(|v| Value::clone(v))),
+            _ => return Err(EvaluateError::NoSuchOverload),
+        }
+    }
+    Ok(Value::list(values))
 }
