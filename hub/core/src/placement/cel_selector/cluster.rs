@@ -2,9 +2,14 @@
 
 use super::quantity::canonical;
 use super::{CLUSTER, SCORES, ScoreLookup};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use skein_cel::{Effort, EvaluateError, Host, Key, Value};
-use skein_schema::kind::managed_cluster::{ManagedCluster, ManagedClusterStatus};
+use skein_schema::kind::Kind;
+use skein_schema::kind::managed_cluster::{
+    ManagedCluster, ManagedClusterSpec, ManagedClusterStatus,
+};
 use std::collections::BTreeMap;
 
 /// A cluster, prepared once for any number of selectors.
@@ -94,63 +99,75 @@ fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
+/// The object as Go writes it.
 fn as_typed(cluster: &ManagedCluster) -> Json {
-    let written = serde_json::to_value(cluster);
-    let mut object = written.expect("a cluster has only texts as keys and no foreign types");
     let none = ManagedClusterStatus::default();
-    let status = cluster.status.as_ref().unwrap_or(&none);
-    object["apiVersion"] = json!("cluster.open-cluster-management.io/v1");
-    object["kind"] = json!("ManagedCluster");
-    object["status"] = typed_status(status);
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        // A pointer in Go, so that its 0 is kept.
-        let kept = metadata.remove("deletionGracePeriodSeconds");
-        drop_zero_values(metadata);
-        metadata.extend(kept.map(|kept| ("deletionGracePeriodSeconds".to_owned(), kept)));
+    json!({
+        "apiVersion": ManagedCluster::INFO.api_version(),
+        "kind": ManagedCluster::INFO.kind,
+        "metadata": typed_metadata(&cluster.metadata),
+        "spec": typed_spec(&cluster.spec),
+        "status": typed_status(cluster.status.as_ref().unwrap_or(&none)),
+    })
+}
+
+/// The members of something that is written as an object.
+fn members(value: &impl Serialize) -> Map<String, Json> {
+    match serde_json::to_value(value) {
+        Ok(Json::Object(members)) => members,
+        // Only keys that are no texts cannot be written, and there are none in a cluster.
+        _ => Map::new(),
     }
-    if let Some(spec) = object["spec"].as_object_mut() {
-        let accepted = cluster.spec.hub_accepts_client;
-        drop_zero_values(spec);
-        spec.insert("hubAcceptsClient".to_owned(), json!(accepted));
-        for taint in each(spec, "taints") {
-            taint.entry("timeAdded").or_insert(Json::Null);
-        }
-        for config in each(spec, "managedClusterClientConfigs") {
-            if config.get("caBundle").is_some_and(is_zero) {
-                config.remove("caBundle");
+}
+
+fn typed_metadata(metadata: &ObjectMeta) -> Map<String, Json> {
+    let mut object = members(metadata);
+    // A pointer in Go, so that its 0 is kept.
+    let kept = object.remove_entry("deletionGracePeriodSeconds");
+    object.retain(|_, value| !is_zero(value));
+    object.extend(kept);
+    object
+}
+
+fn typed_spec(spec: &ManagedClusterSpec) -> Map<String, Json> {
+    let mut object = members(spec);
+    let accepted = object.remove_entry("hubAcceptsClient");
+    object.retain(|_, value| !is_zero(value));
+    object.extend(accepted);
+    for taint in each(&mut object, "taints") {
+        taint.entry("timeAdded").or_insert(Json::Null);
+    }
+    for config in each(&mut object, "managedClusterClientConfigs") {
+        drop_zero(config, "caBundle");
+    }
+    object
+}
+
+fn typed_status(status: &ManagedClusterStatus) -> Map<String, Json> {
+    let mut object = members(status);
+    for field in ["capacity", "allocatable"] {
+        let quantities = object.get_mut(field).and_then(Json::as_object_mut);
+        for quantity in quantities.into_iter().flat_map(Map::values_mut) {
+            if let Json::String(text) = quantity {
+                *text = canonical(text);
             }
         }
     }
-    object
-}
-
-fn typed_status(status: &ManagedClusterStatus) -> Json {
-    let written = serde_json::to_value(status);
-    let mut object = written.expect("a status has only texts as keys and no foreign types");
-    let quantities = [
-        ("capacity", &status.capacity),
-        ("allocatable", &status.allocatable),
-    ];
-    for (field, quantities) in quantities {
-        for (resource, quantity) in quantities {
-            object[field][resource] = json!(canonical(&quantity.0));
-        }
+    object.entry("conditions").or_insert(Json::Null);
+    for condition in each(&mut object, "conditions") {
+        drop_zero(condition, "observedGeneration");
     }
-    if let Some(status) = object.as_object_mut() {
-        status.entry("conditions").or_insert(Json::Null);
-        drop_unset_generations(status);
-        for namespace in each(status, "managedNamespaces") {
-            drop_unset_generations(namespace);
+    for namespace in each(&mut object, "managedNamespaces") {
+        for condition in each(namespace, "conditions") {
+            drop_zero(condition, "observedGeneration");
         }
     }
     object
 }
 
-fn drop_unset_generations(owner: &mut Map<String, Json>) {
-    for condition in each(owner, "conditions") {
-        if condition.get("observedGeneration").is_some_and(is_zero) {
-            condition.remove("observedGeneration");
-        }
+fn drop_zero(object: &mut Map<String, Json>, field: &str) {
+    if object.get(field).is_some_and(is_zero) {
+        object.remove(field);
     }
 }
 
@@ -163,10 +180,6 @@ fn each<'a>(
     items.into_iter().flatten().filter_map(Json::as_object_mut)
 }
 
-fn drop_zero_values(object: &mut Map<String, Json>) {
-    object.retain(|_, value| !is_zero(value));
-}
-
 fn is_zero(value: &Json) -> bool {
     match value {
         Json::Null => true,
@@ -175,5 +188,76 @@ fn is_zero(value: &Json) -> bool {
         Json::String(text) => text.is_empty(),
         Json::Array(items) => items.is_empty(),
         Json::Object(map) => map.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(cluster: Json) -> Json {
+        as_typed(&serde_json::from_value(cluster).unwrap())
+    }
+
+    #[test]
+    fn a_cluster_is_seen_as_go_writes_it() {
+        assert_eq!(
+            seen(json!({
+                "metadata": {
+                    "name": "c1", "generateName": "", "generation": 0, "labels": {"a": ""},
+                    "annotations": {}, "deletionGracePeriodSeconds": 0,
+                },
+                "spec": {
+                    "leaseDurationSeconds": 0,
+                    "taints": [{"key": "a", "effect": "NoSelect"}],
+                    "managedClusterClientConfigs": [{"url": "https://c1", "caBundle": ""}],
+                },
+                "status": {
+                    "conditions": [{
+                        "type": "A", "status": "True", "reason": "", "message": "",
+                        "observedGeneration": 0, "lastTransitionTime": "2026-03-01T12:00:00.5Z",
+                    }],
+                    "capacity": {"cpu": "0.5", "memory": "1024Mi"},
+                    "clusterClaims": [{"name": "a", "value": ""}],
+                    "managedNamespaces": [{"name": "n", "clusterSet": "s", "conditions": []}],
+                },
+            })),
+            json!({
+                "apiVersion": "cluster.open-cluster-management.io/v1",
+                "kind": "ManagedCluster",
+                "metadata": {
+                    "name": "c1", "labels": {"a": ""}, "deletionGracePeriodSeconds": 0,
+                },
+                "spec": {
+                    "hubAcceptsClient": false,
+                    "taints": [{"key": "a", "effect": "NoSelect", "timeAdded": null}],
+                    "managedClusterClientConfigs": [{"url": "https://c1"}],
+                },
+                "status": {
+                    "conditions": [{
+                        "type": "A", "status": "True", "reason": "", "message": "",
+                        "lastTransitionTime": "2026-03-01T12:00:00Z",
+                    }],
+                    "capacity": {"cpu": "500m", "memory": "1Gi"},
+                    "version": {},
+                    "clusterClaims": [{"name": "a"}],
+                    "managedNamespaces": [{"name": "n", "clusterSet": "s"}],
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn what_go_writes_always_is_always_seen() {
+        assert_eq!(
+            seen(json!({})),
+            json!({
+                "apiVersion": "cluster.open-cluster-management.io/v1",
+                "kind": "ManagedCluster",
+                "metadata": {},
+                "spec": {"hubAcceptsClient": false},
+                "status": {"conditions": null, "version": {}},
+            })
+        );
     }
 }
