@@ -4,6 +4,7 @@
 //! is what OCM refuses before it evaluates: names that do not exist, and constants that cannot go
 //! together, such as `1 < 2.0` or `null == false`.
 
+mod generic;
 mod signatures;
 
 use super::ast::{Expr, Kind, Macro, Operator, OptionalMacro};
@@ -336,7 +337,9 @@ impl Checker<'_> {
         target: Option<&Type>,
         arguments: &[Type],
     ) -> Result<Type, Problem> {
-        if let Some(result) = signatures::result(name, target, arguments, self.functions) {
+        let result = generic::result(name, target, arguments)
+            .unwrap_or_else(|| signatures::result(name, target, arguments, self.functions));
+        if let Some(result) = result {
             return Ok(result);
         }
         let types: Vec<&Type> = target.into_iter().chain(arguments).collect();
@@ -453,8 +456,10 @@ fn assignable(a: &Type, b: &Type) -> bool {
         (Type::Dyn, _) | (_, Type::Dyn) => true,
         (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => assignable(a, b),
         (Type::Map(ka, va), Type::Map(kb, vb)) => assignable(ka, kb) && assignable(va, vb),
-        (Type::Null, Type::Timestamp | Type::Duration)
-        | (Type::Timestamp | Type::Duration, Type::Null) => true,
+        (Type::Null, other) | (other, Type::Null) => matches!(
+            other,
+            Type::Null | Type::Timestamp | Type::Duration | Type::Optional(_) | Type::Named(_)
+        ),
         _ => a == b,
     }
 }

@@ -154,6 +154,12 @@ fn values() {
             "90s 2026-01-01T00:00:00Z",
         ),
         ("'text'.format([1])", "text"),
+        ("optional.none() == null || quantity('1') != null", "true"),
+        (
+            "[].join('-') + [object.s].join() + ['a'].first().or(object.?s).value()",
+            "texta",
+        ),
+        ("object.?nope.or(optional.of(2)).orValue('x')", "2"),
     ] {
         assert_eq!(run(text).as_deref(), Ok(result), "{text}");
     }
@@ -200,7 +206,8 @@ fn what_cannot_be_evaluated() {
             "'%.3'.format([1])",
             "could not find end of precision specifier",
         ),
-        ("[1].unwrapOpt()", "no such overload"),
+        ("[1, object.?n].unwrapOpt()", "no such overload"),
+        ("[1, 'a'].join()", "no such overload"),
     ] {
         assert_eq!(run(text).unwrap_err(), error, "{text}");
     }
@@ -236,6 +243,26 @@ fn what_cannot_be_compiled() {
         (
             "true || nofunc(1)",
             "1:15: undeclared reference to 'nofunc' (in container '')",
+        ),
+        (
+            "[1, 2].join('-')",
+            "1:12: found no matching overload for 'join' applied to '(list(int), string)'",
+        ),
+        (
+            "optional.of(1).orValue('a')",
+            "1:23: found no matching overload for 'orValue' applied to '(optional_type(int), string)'",
+        ),
+        (
+            "[1, 2].max() == 'a'",
+            "1:14: found no matching overload for '_==_' applied to '(int, string)'",
+        ),
+        (
+            "['a'].sum()",
+            "1:10: found no matching overload for 'sum' applied to '(list(string))'",
+        ),
+        (
+            "[1].unwrapOpt()",
+            "1:14: found no matching overload for 'unwrapOpt' applied to '(list(int))'",
         ),
         (
             "parseJSON('1')",
