@@ -190,8 +190,8 @@ fn in_decimal(mut number: i128, places: i32, form: Form) -> Option<String> {
     }
     let more = exponent.rem_euclid(3);
     number = number.checked_mul(10_i128.pow(more.unsigned_abs()))?;
-    exponent -= more;
-    let place = usize::try_from((exponent + NANO) / 3).ok();
+    exponent = exponent.checked_sub(more)?;
+    let place = usize::try_from(exponent.checked_add(NANO)? / 3).ok();
     let suffix = place.and_then(|place| DECIMAL.get(place));
     Some(match (form, suffix) {
         (Form::Exponent, _) if exponent == 0 => number.to_string(),
@@ -252,6 +252,11 @@ mod tests {
             ("1.5.2", "1.5.2"),
             ("Gi", "Gi"),
             ("1e99999999999", "1e99999999999"),
+            ("1e2147483647", "1e2147483647"),
+            ("10e2147483647", "10e2147483647"),
+            ("1e-2147483648", "1e-2147483648"),
+            ("-0.0000000001", "-1n"),
+            ("1e-2147483646", "1e-9"),
         ] {
             assert_eq!(canonical(text), expected, "{text}");
         }
