@@ -150,6 +150,7 @@ commands! {
     History => history,
     Replay => replay,
     Diff => diff,
+    Explain => explain,
     Context => contexts,
     Completion => completion,
     Doctor => doctor,

@@ -12,6 +12,8 @@ use skein_tests::stage::{Kind, Outcome, Stage, pause};
 
 #[path = "e2e/commands.rs"]
 mod commands;
+#[path = "e2e/placement.rs"]
+mod placement;
 
 fn example(name: &str) -> String {
     format!("examples/{name}")
