@@ -37,9 +37,8 @@ pub(crate) use delete::{finish_cluster, gone};
 pub(crate) use protect::always_there;
 pub(crate) use store::{add_hub_taints, complete};
 
-/// Largest record of a command, in bytes: what a bus takes that is set up as it comes, less room
-/// for headers.
-pub const RECORD_MAX: usize = 1_000_000;
+/// Largest record of a decision, in bytes: what the ledger takes, less room for headers.
+pub const RECORD_MAX: usize = 600 * 1024;
 
 /// Longest text of a command that a refusal repeats, in characters.
 const EXCERPT: usize = 200;
@@ -324,7 +323,13 @@ fn answered(
                     .clone()
                     .map_or(Subject::Command(context.command), Subject::Object),
             };
+            // The id is the sender's choice, and the command may be another one than the one it was
+            // first used for: what it names is shown only to those who may see it.
+            let may_see = |key: &ObjectKey| {
+                access::authorize(world, context.actor, &access::on_object("get", key)).is_ok()
+            };
             let object = key
+                .filter(may_see)
                 .and_then(|key| world.get(&key))
                 .map(|object| (**object).clone());
             Some(Ok(Decision {

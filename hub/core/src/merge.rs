@@ -49,7 +49,7 @@ pub fn intent(written: &Value, decoded: &Value) -> Value {
 /// place of one.
 pub fn settable_fields(kind: &'static KindInfo) -> impl Iterator<Item = &'static str> {
     let names = kind.fields.iter().map(Field::name);
-    names.filter(|name| *name != "status")
+    names.filter(|name| *name != "status" || has_settable_status(kind.kind))
 }
 
 /// The part of an object that people may set: `metadata.labels`, `metadata.annotations`, `spec`, and
@@ -67,10 +67,11 @@ pub fn settable(object: &Value) -> Value {
             cut.insert("metadata".to_owned(), Value::Object(kept));
         }
     }
+    let kind = object.get("kind").and_then(Value::as_str);
     let fields = object.as_object().into_iter().flatten();
     for (name, value) in fields {
         let other = ["apiVersion", "kind", "metadata"].contains(&name.as_str())
-            || (name == "status" && !has_settable_status(object));
+            || (name == "status" && !kind.is_some_and(has_settable_status));
         if !other && !value.is_null() {
             cut.insert(name.clone(), value.clone());
         }
@@ -79,8 +80,8 @@ pub fn settable(object: &Value) -> Value {
 }
 
 /// Scores have no spec: whoever computes them writes their status.
-fn has_settable_status(object: &Value) -> bool {
-    object.get("kind").and_then(Value::as_str) == Some("AddOnPlacementScore")
+fn has_settable_status(kind: &str) -> bool {
+    kind == "AddOnPlacementScore"
 }
 
 /// What `live` becomes when `manager` applies `intent`. Both are [`settable`] parts.

@@ -27,5 +27,5 @@ pub use group::Group;
 pub use prioritize::{Load, Prioritizer, ScoreOf, Scores};
 pub use rules::Rules;
 pub use satisfaction::Satisfaction;
-pub use scheduler::{Due, Scheduler};
+pub use scheduler::{Due, Look, Scheduler};
 pub use scope::scope;

@@ -73,7 +73,10 @@ impl Scenario {
     /// Records the decisions of placements that are due now.
     pub(crate) fn let_placements_decide(&mut self) {
         let hub: Actor = "hub:hub-0".parse().unwrap();
-        while let Some(Due { decision, cause }) = self.scheduler.next(&self.world, self.now) {
+        while let Some(look) = self.scheduler.next(&self.world, self.now) {
+            let Some(Due { decision, cause }) = look.due else {
+                continue;
+            };
             assert!(cause.is_none_or(|cause| cause.sequence <= self.world.sequence()));
             self.record(&decision, &hub, None);
         }

@@ -2,9 +2,11 @@
 //! that somebody else than the hub computes.
 
 use crate::decode::shape::{Field, Format, Shape};
+use crate::decode::{FieldError, Problem};
+use crate::kind::admission::Admitted;
 use crate::kind::condition::CONDITIONS;
 use crate::kind::{KindInfo, NameRule, Scope, impl_kind};
-use crate::resource::KindName;
+use crate::resource::{KindName, Resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,23 @@ pub struct AddOnPlacementScoreItem {
     pub value: i32,
 }
 
+/// Most scores of one object: the hub looks through them for every placement that counts one.
+pub const SCORES_MAX: usize = 100;
+
+/// Checks a new or changed object.
+pub(crate) fn admit(score: AddOnPlacementScore) -> Result<Admitted, Vec<FieldError>> {
+    let scores = score
+        .status
+        .as_ref()
+        .map_or(0, |status| status.scores.len());
+    if scores > SCORES_MAX {
+        let rule = format!("an AddOnPlacementScore has at most {SCORES_MAX} scores");
+        let problem = Problem::Forbidden { rule };
+        return Err(vec![FieldError::new("status.scores", problem)]);
+    }
+    Ok(Admitted::without_reviews(Resource::from(score)))
+}
+
 impl_kind!(
     AddOnPlacementScore,
     KindInfo {
@@ -66,7 +85,7 @@ impl_kind!(
                     "scores",
                     Shape::set(
                         &Shape::Object(&[
-                            Field::new("name", Shape::text(1, usize::MAX, Format::Any)).required(),
+                            Field::new("name", Shape::text(1, 253, Format::Any)).required(),
                             Field::new(
                                 "value",
                                 Shape::Integer {

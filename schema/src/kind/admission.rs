@@ -6,8 +6,8 @@
 use crate::decode::{FieldError, Problem};
 use crate::kind::manifest_work::admission as manifest_work;
 use crate::kind::{
-    cluster_role, cluster_role_binding, managed_cluster, managed_cluster_set,
-    managed_cluster_set_binding, placement_decision, role, role_binding,
+    add_on_placement_score, cluster_role, cluster_role_binding, managed_cluster,
+    managed_cluster_set, managed_cluster_set_binding, placement_decision, role, role_binding,
 };
 use crate::resource::Resource;
 use jiff::Timestamp;
@@ -118,9 +118,9 @@ pub fn admit(
         (Resource::Namespace(new), None | Some(Resource::Namespace(_))) => {
             Ok(Admitted::without_reviews(Resource::Namespace(new)))
         }
-        (Resource::AddOnPlacementScore(new), None | Some(Resource::AddOnPlacementScore(_))) => Ok(
-            Admitted::without_reviews(Resource::AddOnPlacementScore(new)),
-        ),
+        (Resource::AddOnPlacementScore(new), None | Some(Resource::AddOnPlacementScore(_))) => {
+            add_on_placement_score::admit(*new)
+        }
         (Resource::Placement(new), None | Some(Resource::Placement(_))) => {
             Ok(Admitted::without_reviews(Resource::Placement(new)))
         }

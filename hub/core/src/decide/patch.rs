@@ -75,8 +75,8 @@ fn check_reach(key: &ObjectKey, patch: &Value) -> Result<(), Refusal> {
             }
             ("metadata", _) => return refuse(name, "must be an object"),
             (field, _) if !fields.contains(&field) => return refuse(name, &reach),
-            ("spec", Value::Object(_)) => {}
-            ("spec", _) => return refuse(name, "must be an object"),
+            ("spec" | "status", Value::Object(_)) => {}
+            ("spec" | "status", _) => return refuse(name, "must be an object"),
             _ => {}
         }
     }

@@ -15,9 +15,9 @@ use super::rules::Rules;
 use super::spread::{Candidate, spread};
 use super::toleration::{Standing, standing};
 
-/// How many steps the expressions of a placement may take together in one choice: something like a
-/// second.
-pub const MAX_STEPS_OF_CHOICE: u64 = 20_000_000;
+/// How many steps the expressions of a placement may take together in one choice: something like
+/// half a second.
+pub const MAX_STEPS_OF_CHOICE: u64 = 10_000_000;
 
 /// What a choice depends on.
 #[derive(Clone, Copy)]
@@ -32,9 +32,8 @@ pub struct Inputs<'a> {
     pub load: &'a Load,
     /// Scores that others compute.
     pub scores: &'a dyn Scores,
-    /// Clusters that it has and that are lost are kept, as if that were tolerated: so many are lost
-    /// at once that moving everything would make things worse.
-    pub hold_lost: bool,
+    /// How long clusters that it has are kept after they were lost, as if that were tolerated.
+    pub lost_for: SignedDuration,
     /// The time of the choice.
     pub now: Timestamp,
 }
@@ -58,6 +57,8 @@ pub struct Choice {
     pub breakdown: Vec<Breakdown>,
     /// Scores that were too old to count.
     pub expired: Vec<(ClusterName, Prioritizer)>,
+    /// The steps that expressions took.
+    pub steps: u64,
     /// When the choice may be another one although nothing has happened.
     pub recheck_at: Option<Timestamp>,
 }
@@ -117,13 +118,18 @@ struct Eligible<'a> {
     score: i64,
 }
 
-/// The expressions of a placement take too long over its clusters. Whatever it has chosen before
-/// stays.
+/// A choice takes too long. Whatever the placement has chosen before stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the expressions of its predicates take more than {MAX_STEPS_OF_CHOICE} steps over its clusters"
-)]
-pub struct Overrun;
+pub enum Overrun {
+    /// The expressions do.
+    #[error(
+        "the expressions of its predicates take more than {MAX_STEPS_OF_CHOICE} steps over its clusters"
+    )]
+    Expressions,
+    /// Spreading does: too many clusters over too many topologies.
+    #[error("its clusters have too many values for the keys of its spread constraints")]
+    Topologies,
+}
 
 /// Makes the choice.
 ///
@@ -136,7 +142,7 @@ pub fn choose(inputs: &Inputs<'_>) -> Result<Choice, Overrun> {
     };
     let mut eligible = filter(inputs, &mut choice)?;
     score(inputs, &mut eligible, &mut choice);
-    select(inputs.rules, &eligible, &mut choice);
+    select(inputs.rules, &eligible, &mut choice)?;
     choice
         .left_out
         .sort_by(|(left, _), (right, _)| left.cmp(right));
@@ -162,7 +168,6 @@ pub fn choose(inputs: &Inputs<'_>) -> Result<Choice, Overrun> {
 /// Leaves out who may not be chosen.
 fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'a>>, Overrun> {
     let rules = inputs.rules;
-    let mut steps = 0;
     // Both are in the order of names.
     let mut current = inputs.current.iter().peekable();
     let mut eligible = Vec::with_capacity(inputs.clusters.len());
@@ -173,9 +178,9 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
         let mut met = rules.predicates.is_empty();
         for predicate in &rules.predicates {
             let found = predicate.met_by(facts, inputs.scores);
-            steps += found.steps;
-            if steps > MAX_STEPS_OF_CHOICE {
-                return Err(Overrun);
+            choice.steps += found.steps;
+            if choice.steps > MAX_STEPS_OF_CHOICE {
+                return Err(Overrun::Expressions);
             }
             met |= found.yes;
             if met {
@@ -186,8 +191,13 @@ fn filter<'a>(inputs: &Inputs<'a>, choice: &mut Choice) -> Result<Vec<Eligible<'
             choice.left_out.push((name.clone(), LeftOut::Predicate));
             continue;
         }
-        let held = inputs.hold_lost && chosen;
-        match standing(facts.taints(), &rules.tolerations, chosen, held, inputs.now) {
+        match standing(
+            facts.taints(),
+            &rules.tolerations,
+            chosen,
+            inputs.lost_for,
+            inputs.now,
+        ) {
             Standing::Repelled(taint) => {
                 let why = LeftOut::Taint {
                     key: taint.key.clone(),
@@ -247,7 +257,7 @@ fn score(inputs: &Inputs<'_>, eligible: &mut [Eligible<'_>], choice: &mut Choice
 }
 
 /// Chooses the best, evenly spread.
-fn select(rules: &Rules, eligible: &[Eligible<'_>], choice: &mut Choice) {
+fn select(rules: &Rules, eligible: &[Eligible<'_>], choice: &mut Choice) -> Result<(), Overrun> {
     let mut ranked: Vec<usize> = (0..eligible.len()).collect();
     // They stand in the order of their names, so equal scores are decided by name.
     ranked.sort_by_key(|index| {
@@ -267,7 +277,7 @@ fn select(rules: &Rules, eligible: &[Eligible<'_>], choice: &mut Choice) {
             })
             .collect();
         let spread_rules: Vec<_> = rules.spread.iter().map(|(_, rule)| *rule).collect();
-        let found = spread(&candidates, &spread_rules, limit);
+        let found = spread(&candidates, &spread_rules, limit).ok_or(Overrun::Topologies)?;
         kept_out = found.kept_out;
         found.chosen.iter().map(|place| ranked[*place]).collect()
     };
@@ -296,6 +306,7 @@ fn select(rules: &Rules, eligible: &[Eligible<'_>], choice: &mut Choice) {
     choice.missing = rules
         .number_of_clusters
         .map(|wanted| wanted.saturating_sub(choice.chosen.len()));
+    Ok(())
 }
 
 fn recheck(choice: &mut Choice, at: Option<Timestamp>) {

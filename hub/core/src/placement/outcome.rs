@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use skein_schema::event::PlacementDecided;
 use skein_schema::event::placement::{
     DecidedAgainst, DecidedGroup, DecidedScores, ExpiredScore, Reason, Satisfied,
@@ -15,7 +15,7 @@ use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
 use super::cel_selector::ScoreList;
-use super::choose::{Choice, Inputs, LeftOut, Overrun, choose};
+use super::choose::{Choice, Inputs, LeftOut, MAX_STEPS_OF_CHOICE, Overrun, choose};
 use super::facts::ClusterFacts;
 use super::prioritize::{ScoreOf, Scores};
 use super::rules::Rules;
@@ -24,9 +24,14 @@ use super::scope::scope;
 use crate::clusterset::SetMembership;
 use crate::world::{DecisionRecord, World, uid};
 
-/// Largest record with the scores of every cluster in it, in bytes.
-const SCORES_MAX: usize = 512 * 1024;
-/// Clusters that must have been lost at once to make it look like a partition.
+/// Largest decision in a record, in bytes of JSON: the ledger takes little more.
+const EVENT_MAX: usize = 512 * 1024;
+/// How long a cluster that a placement has is kept after it was lost, in seconds: what is lost at
+/// once is noticed one after another, and a moment shows how much it is.
+const SETTLE_SECONDS: i64 = 20;
+/// How long it is kept while it looks as if the hub's own network were the cause, in seconds.
+const PARTITION_SECONDS: i64 = 3600;
+/// Clusters that must have been lost within that time to make it look so.
 const PARTITION_MIN: usize = 3;
 
 /// What came out.
@@ -35,6 +40,8 @@ pub(super) struct Outcome {
     pub(super) event: Option<PlacementDecided>,
     /// When to look again.
     pub(super) again: Option<Timestamp>,
+    /// The steps that expressions took.
+    pub(super) steps: u64,
 }
 
 /// Lets a placement decide.
@@ -61,6 +68,7 @@ pub(super) fn of(
         kept_because: None,
         recheck_at: None,
     };
+    let mut steps = 0;
     let bound = bound(world, key);
     match scope(&bound, &rules.cluster_sets) {
         Err(satisfaction) => decided.satisfied = satisfied(&satisfaction),
@@ -70,57 +78,97 @@ pub(super) fn of(
             let members = members(world, clusters, &sets);
             match choice(world, &members, before, rules, now) {
                 Ok(choice) => {
+                    steps = choice.steps;
                     decided.satisfied = satisfied(&Satisfaction::of(&choice, sets));
                     fill(&mut decided, choice, rules);
                 }
-                Err(overrun) => keep(&mut decided, before, &overrun),
+                Err(overrun) => {
+                    steps = MAX_STEPS_OF_CHOICE;
+                    keep(&mut decided, before, &members, &overrun.to_string());
+                }
             }
+            fit(&mut decided, before, &members);
         }
     }
-    settle(decided, before, rules, now)
+    let (event, again) = settle(decided, before, rules, now);
+    Outcome {
+        event,
+        again,
+        steps,
+    }
 }
 
-/// Records a decision that differs from the last one; one that differs only in its scores, not
-/// before the last ones are old enough.
+/// Leaves out of a decision what makes it larger than the ledger takes: scores first, then why
+/// others are not chosen. A decision that is too large even so is not made.
+fn fit(decided: &mut PlacementDecided, before: Option<&DecisionRecord>, members: &[&ClusterFacts]) {
+    let is_too_large = |decided: &PlacementDecided| {
+        serde_json::to_vec(decided).map_or(0, |bytes| bytes.len()) > EVENT_MAX
+    };
+    if is_too_large(decided) {
+        decided.scores.clear();
+        decided.expired.clear();
+    }
+    if is_too_large(decided) {
+        decided.left_out.clear();
+    }
+    if is_too_large(decided) {
+        decided.groups = vec![DecidedGroup::default()];
+        keep(
+            decided,
+            before,
+            members,
+            "it is larger than the ledger takes",
+        );
+    }
+}
+
+/// Records a decision that differs from the last one; one that differs only in its reasons, not
+/// before the last ones are old enough. Also says when to look again.
 fn settle(
-    mut decided: PlacementDecided,
+    decided: PlacementDecided,
     before: Option<&DecisionRecord>,
     rules: &Rules,
     now: Timestamp,
-) -> Outcome {
+) -> (Option<PlacementDecided>, Option<Timestamp>) {
     let again = decided.recheck_at;
-    let soonest = |at: Timestamp| Some(again.map_or(at, |again| again.min(at)));
-    if let Some(before) = before {
-        let changed = essence(&before.decided) != essence(&decided);
-        if !changed && before.decided.scores == decided.scores {
-            return Outcome { event: None, again };
+    if let Some(before) = before
+        && essence(&before.decided) == essence(&decided)
+    {
+        if reasons(&before.decided) == reasons(&decided) {
+            return (None, again);
         }
-        let stand_until = before.time.checked_add(rules.score_rate_limit).ok();
-        if let Some(until) = stand_until.filter(|until| !changed && *until > now) {
-            let again = soonest(until);
-            return Outcome { event: None, again };
+        let until = before.time.checked_add(rules.score_rate_limit);
+        let until = until.unwrap_or(Timestamp::MAX);
+        if until > now {
+            return (None, Some(again.map_or(until, |again| again.min(until))));
         }
     }
-    if serde_json::to_vec(&decided).map_or(0, |bytes| bytes.len()) > SCORES_MAX {
-        decided.scores.clear();
-    }
-    Outcome {
-        event: Some(decided),
-        again,
-    }
+    (Some(decided), again)
 }
 
-/// What makes a decision another one: all but the scores, and when to look again.
-fn essence(decided: &PlacementDecided) -> PlacementDecided {
-    let mut essence = decided.clone();
-    essence.scores.clear();
-    essence.recheck_at = None;
-    for group in &mut essence.groups {
-        for (_, score) in &mut group.clusters {
-            *score = 0;
-        }
-    }
-    essence
+/// What makes a decision another one.
+fn essence(decided: &PlacementDecided) -> impl PartialEq + use<'_> {
+    let groups = decided.groups.iter();
+    let groups = groups.map(|group| {
+        let clusters = group.clusters.iter().map(|(cluster, _)| cluster);
+        (&group.name, clusters.collect::<Vec<_>>())
+    });
+    (
+        groups.collect::<Vec<_>>(),
+        &decided.satisfied,
+        &decided.kept_because,
+        decided.generation,
+    )
+}
+
+/// How it came about.
+fn reasons(decided: &PlacementDecided) -> impl PartialEq + use<'_> {
+    (
+        &decided.sets,
+        &decided.left_out,
+        &decided.scores,
+        &decided.expired,
+    )
 }
 
 fn uid_of(placement: &Placement) -> Option<uuid::Uuid> {
@@ -186,20 +234,36 @@ fn choice(
         current: &current,
         load: world.load(),
         scores: &Stored(world),
-        hold_lost: is_partition(members),
+        lost_for: lost_for(members, now),
         now,
     })
 }
 
-/// Whether so many clusters are lost at once that the hub's own network is the likely cause: a
-/// third of those it may choose from. Nothing is moved then.
-fn is_partition(members: &[&ClusterFacts]) -> bool {
-    let lost = members.iter().filter(|facts| {
+/// How long lost clusters are kept. When a third of the candidates are lost within an hour, and three
+/// at least, the hub's own network is the likelier cause, and moving everything would make things
+/// worse. Those that were lost before do not count.
+fn lost_for(members: &[&ClusterFacts], now: Timestamp) -> SignedDuration {
+    let (mut lately, mut long_ago) = (0_usize, 0_usize);
+    for facts in members {
         let mut taints = facts.taints().iter();
-        taints.any(|taint| taint.key == TAINT_UNREACHABLE)
-    });
-    let lost = lost.count();
-    lost >= PARTITION_MIN && lost * 3 >= members.len()
+        let Some(taint) = taints.find(|taint| taint.key == TAINT_UNREACHABLE) else {
+            continue;
+        };
+        let since = taint
+            .time_added
+            .as_ref()
+            .map(|added| now.duration_since(added.0));
+        match since {
+            Some(since) if since.as_secs() < PARTITION_SECONDS => lately += 1,
+            _ => long_ago += 1,
+        }
+    }
+    let is_partition = lately >= PARTITION_MIN && lately * 3 >= members.len() - long_ago;
+    SignedDuration::from_secs(if is_partition {
+        PARTITION_SECONDS
+    } else {
+        SETTLE_SECONDS
+    })
 }
 
 fn fill(decided: &mut PlacementDecided, choice: Choice, rules: &Rules) {
@@ -247,18 +311,33 @@ fn reason(why: LeftOut, rules: &Rules) -> Reason {
     }
 }
 
-/// The decision before stays, whatever it was.
-fn keep(decided: &mut PlacementDecided, before: Option<&DecisionRecord>, why: &Overrun) {
-    if let Some(before) = before {
-        let before = &before.decided;
-        decided.groups.clone_from(&before.groups);
-        decided.left_out.clone_from(&before.left_out);
-        decided.scores.clone_from(&before.scores);
-        decided.satisfied.clone_from(&before.satisfied);
-    } else {
-        decided.satisfied = satisfied(&Satisfaction::NoneMatched);
+/// The decision before stays, but for clusters that the placement may not have any more.
+fn keep(
+    decided: &mut PlacementDecided,
+    before: Option<&DecisionRecord>,
+    members: &[&ClusterFacts],
+    why: &str,
+) {
+    decided.satisfied = satisfied(&Satisfaction::NoneMatched);
+    decided.kept_because = Some(why.to_owned());
+    let Some(before) = before else {
+        return;
+    };
+    let is_member = |cluster: &ClusterName| {
+        let found = members.binary_search_by(|facts| facts.name().cmp(cluster));
+        found.is_ok()
+    };
+    decided.groups.clone_from(&before.decided.groups);
+    for group in &mut decided.groups {
+        group.clusters.retain(|(cluster, _)| is_member(cluster));
     }
-    decided.kept_because = Some(why.to_string());
+    if decided
+        .groups
+        .iter()
+        .any(|group| !group.clusters.is_empty())
+    {
+        decided.satisfied.clone_from(&before.decided.satisfied);
+    }
 }
 
 /// The scores that are stored as objects.

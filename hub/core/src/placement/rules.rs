@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use skein_schema::code::excerpt;
 use skein_schema::decode::{FieldError, Problem};
 use skein_schema::kind::placement::{
@@ -30,6 +31,10 @@ const SCORE_RATE_LIMIT_SECONDS: i64 = 60;
 const EXCERPT: usize = 80;
 /// Most spread constraints of a placement (OCM's).
 const SPREAD_MAX: usize = 8;
+/// Most entries of the other lists of a placement: the hub looks at all of them for every cluster.
+const ENTRIES_MAX: usize = 64;
+/// Bounds of the time for which recorded scores stand, in seconds: less would fill the ledger.
+const SCORE_RATE_SECONDS: [i64; 2] = [10, 24 * 3600];
 
 /// A checked placement.
 #[derive(Clone, Debug)]
@@ -55,7 +60,7 @@ impl Rules {
     /// # Errors
     /// Every rule that it breaks.
     pub fn new(spec: &PlacementSpec) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
+        let mut errors = too_long(spec);
         let rules = Self {
             cluster_sets: spec.cluster_sets.clone(),
             number_of_clusters: number(spec.number_of_clusters, &mut errors),
@@ -118,6 +123,64 @@ impl Rules {
     }
 }
 
+/// Lists with more entries than can be looked at.
+fn too_long(spec: &PlacementSpec) -> Vec<FieldError> {
+    let policy = spec.prioritizer_policy.as_ref();
+    let groups = spec.decision_strategy.as_ref();
+    let groups = groups.map(|strategy| &strategy.group_strategy.decision_groups);
+    let mut lists = vec![
+        ("spec.clusterSets".to_owned(), spec.cluster_sets.len()),
+        ("spec.predicates".to_owned(), spec.predicates.len()),
+        ("spec.tolerations".to_owned(), spec.tolerations.len()),
+        (
+            "spec.prioritizerPolicy.configurations".to_owned(),
+            policy.map_or(0, |policy| policy.configurations.len()),
+        ),
+        (
+            "spec.decisionStrategy.groupStrategy.decisionGroups".to_owned(),
+            groups.map_or(0, Vec::len),
+        ),
+    ];
+    for (index, predicate) in spec.predicates.iter().enumerate() {
+        let selector = &predicate.required_cluster_selector;
+        let path = format!("spec.predicates[{index}].requiredClusterSelector");
+        let claims = selector.claim_selector.as_ref();
+        lists.push((
+            format!("{path}.claimSelector.matchExpressions"),
+            claims.map_or(0, |claims| claims.match_expressions.len()),
+        ));
+        lists.push((
+            format!("{path}.labelSelector"),
+            selector.label_selector.as_ref().map_or(0, requirements),
+        ));
+    }
+    for (index, group) in groups.into_iter().flatten().enumerate() {
+        let selector = &group.group_cluster_selector;
+        let path = format!(
+            "spec.decisionStrategy.groupStrategy.decisionGroups[{index}].groupClusterSelector"
+        );
+        let claims = selector.claim_selector.as_ref();
+        let claims = claims.map_or(0, |claims| claims.match_expressions.len());
+        let labels = selector.label_selector.as_ref().map_or(0, requirements);
+        lists.push((path, claims + labels));
+    }
+    let long = lists
+        .into_iter()
+        .filter(|(_, entries)| *entries > ENTRIES_MAX);
+    long.map(|(path, _)| {
+        forbidden(
+            path,
+            &format!("at most {ENTRIES_MAX} entries are looked at"),
+        )
+    })
+    .collect()
+}
+
+fn requirements(selector: &LabelSelector) -> usize {
+    selector.match_labels.as_ref().map_or(0, BTreeMap::len)
+        + selector.match_expressions.as_ref().map_or(0, Vec::len)
+}
+
 /// A problem that a rule explains.
 fn forbidden(path: impl Into<String>, rule: &str) -> FieldError {
     FieldError::new(
@@ -145,11 +208,14 @@ fn rate(text: Option<&str>, errors: &mut Vec<FieldError>) -> SignedDuration {
     let Some(text) = text else {
         return default;
     };
-    duration(text).unwrap_or_else(|| {
-        let rule = "whole hours, minutes or seconds, such as 30s, 1m or 2h";
-        errors.push(FieldError::invalid("spec.scoreRateLimit", text, rule));
-        default
-    })
+    let [least, most] = SCORE_RATE_SECONDS.map(SignedDuration::from_secs);
+    duration(text)
+        .map(|rate| rate.clamp(least, most))
+        .unwrap_or_else(|| {
+            let rule = "whole hours, minutes or seconds, such as 30s, 1m or 2h";
+            errors.push(FieldError::invalid("spec.scoreRateLimit", text, rule));
+            default
+        })
 }
 
 /// A number and one unit.

@@ -28,9 +28,9 @@ use crate::observed::Observed;
 use crate::view;
 use crate::world::{Changes, World, uid};
 
-/// How long a placement that has decided waits before it decides again because clusters have
-/// changed.
-const PAUSE: SignedDuration = SignedDuration::from_millis(200);
+/// How long a placement that has looked at its clusters waits before it looks again because they
+/// have changed, in milliseconds; longer by one for each thousand steps that its expressions took.
+const PAUSE_MILLISECONDS: i64 = 200;
 
 /// Placements, and when they decide.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +48,8 @@ struct Planned {
     rules: Option<Arc<Rules>>,
     /// When it is to decide, and because of what.
     due: Option<(Timestamp, Option<Arc<Stored>>)>,
-    /// When it decided last.
-    decided: Option<Timestamp>,
+    /// Until when it rests, whatever its clusters do.
+    rests_until: Option<Timestamp>,
 }
 
 /// A decision to be recorded, and what led to it.
@@ -59,6 +59,15 @@ pub struct Due {
     pub decision: Decision,
     /// The record because of which it was made; none if time or a report led to it.
     pub cause: Option<Arc<Stored>>,
+}
+
+/// One placement has looked at its clusters.
+#[derive(Debug)]
+pub struct Look {
+    /// What came out, if it is to be recorded.
+    pub due: Option<Due>,
+    /// How many steps its expressions took.
+    pub steps: u64,
 }
 
 impl Scheduler {
@@ -139,41 +148,54 @@ impl Scheduler {
             .min()
     }
 
-    /// The next decision that is due, if one is. Ask again after it was recorded: it may change
-    /// what others decide.
-    pub fn next(&mut self, world: &World, now: Timestamp) -> Option<Due> {
-        loop {
-            let due = |planned: &Planned| planned.due.as_ref().is_some_and(|(at, _)| *at <= now);
-            let (key, planned) = self
-                .placements
-                .iter_mut()
-                .find(|(_, planned)| due(planned))?;
-            let key = key.clone();
-            let cause = planned.due.take().and_then(|(_, cause)| cause);
-            if let Some(decision) = self.decide(world, &key, now) {
-                return Some(Due { decision, cause });
-            }
-        }
+    /// Lets the placement decide that has been due for the longest time; `None` if none is due. Ask
+    /// again after its decision, if there is one, was recorded: it may change what others decide.
+    pub fn next(&mut self, world: &World, now: Timestamp) -> Option<Look> {
+        let due = self.placements.iter().filter_map(|(key, planned)| {
+            let (at, _) = planned.due.as_ref()?;
+            (*at <= now).then_some((*at, key))
+        });
+        let key = due.min()?.1.clone();
+        let cause = self.placements.get_mut(&key)?.due.take();
+        let (decision, steps) = self.decide(world, &key, now);
+        let cause = cause.and_then(|(_, cause)| cause);
+        Some(Look {
+            due: decision.map(|decision| Due { decision, cause }),
+            steps,
+        })
     }
 
-    /// Lets a placement decide; no decision if it would be the one that it has.
-    fn decide(&mut self, world: &World, key: &ObjectKey, now: Timestamp) -> Option<Decision> {
-        let planned = self.placements.get_mut(key)?;
-        let Resource::Placement(placement) = &**world.get(key)? else {
-            return None;
+    /// Lets a placement decide; no decision if it would be the one that it has. Also says how many
+    /// steps that took.
+    fn decide(
+        &mut self,
+        world: &World,
+        key: &ObjectKey,
+        now: Timestamp,
+    ) -> (Option<Decision>, u64) {
+        let found = world.get(key).map(|found| &**found);
+        let (Some(planned), Some(Resource::Placement(placement))) =
+            (self.placements.get_mut(key), found)
+        else {
+            return (None, 0);
         };
-        let rules = planned.rules.clone().filter(|_| !is_paused(placement))?;
-        let Outcome { event, again } =
-            outcome::of(world, &self.clusters, key, placement, &rules, now);
+        let Some(rules) = planned.rules.clone().filter(|_| !is_paused(placement)) else {
+            return (None, 0);
+        };
+        let Outcome {
+            event,
+            again,
+            steps,
+        } = outcome::of(world, &self.clusters, key, placement, &rules, now);
+        let effort = i64::try_from(steps / 1000).unwrap_or(i64::MAX);
+        let pause = SignedDuration::from_millis(PAUSE_MILLISECONDS.saturating_add(effort));
+        planned.rests_until = now.checked_add(pause).ok();
         planned.due = again.map(|at| (at, None));
-        let event = event?;
-        planned.decided = Some(now);
-        let events = vec![Event::PlacementDecided(Box::new(event))];
-        Some(Decision::new(
-            Subject::Object(key.clone()),
-            Change::Configured,
-            events,
-        ))
+        let decision = event.map(|event| {
+            let events = vec![Event::PlacementDecided(Box::new(event))];
+            Decision::new(Subject::Object(key.clone()), Change::Configured, events)
+        });
+        (decision, steps)
     }
 
     fn cluster_changed(
@@ -189,6 +211,9 @@ impl Scheduler {
             Some(after) => self.clusters.insert(cluster.clone(), Arc::clone(after)),
             None => self.clusters.remove(cluster),
         };
+        if self.placements.is_empty() {
+            return;
+        }
         let (before, after) = (before.as_deref(), after.as_deref());
         let looks_same = match (before, after) {
             (Some(before), Some(after)) => before.looks_like(after),
@@ -196,6 +221,13 @@ impl Scheduler {
         };
         if looks_same {
             // Only an expression may see a difference.
+            let mut rules = self
+                .placements
+                .values()
+                .filter_map(|planned| planned.rules.as_ref());
+            if !rules.any(|rules| rules.uses_expressions()) {
+                return;
+            }
             let sets = sets(world, after.map(ClusterFacts::object));
             self.make_due_in(world, &sets, cause, now, Rules::uses_expressions);
             return;
@@ -271,8 +303,7 @@ impl Scheduler {
             if !concerned(key, rules) {
                 continue;
             }
-            let rested = planned.decided.and_then(|at| at.checked_add(PAUSE).ok());
-            let at = rested.map_or(now, |rested| rested.max(now));
+            let at = planned.rests_until.map_or(now, |rested| rested.max(now));
             if planned.due.as_ref().is_none_or(|(due, _)| *due > at) {
                 planned.due = Some((at, cause.cloned()));
             }
@@ -307,7 +338,7 @@ impl Planned {
             version: (uid, metadata.generation, is_paused(placement)),
             rules: Rules::new(&placement.spec).ok().map(Arc::new),
             due: Some((now, cause)),
-            decided: None,
+            rests_until: None,
         }
     }
 }

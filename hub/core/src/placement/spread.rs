@@ -31,6 +31,9 @@ pub struct Spread {
     pub kept_out: Vec<(usize, usize)>,
 }
 
+/// How often kinds of candidates may be compared in one choice: something like half a second.
+pub const MAX_COMPARISONS: usize = 500_000;
+
 /// How many clusters each topology of one rule's key has.
 type Counts<'a> = BTreeMap<&'a str, u32>;
 
@@ -40,8 +43,16 @@ type Counts<'a> = BTreeMap<&'a str, u32>;
 /// rule least, then the second and so on, then the best. A cluster without a rule's key breaks it. A
 /// strict rule counts the topologies of all candidates, also those without a chosen one, so that a
 /// region that is out of clusters holds the others back.
+///
+/// `None` if that would take more than [`MAX_COMPARISONS`].
 #[must_use]
-pub fn spread(candidates: &[Candidate<'_>], rules: &[Rule], limit: usize) -> Spread {
+pub fn spread(candidates: &[Candidate<'_>], rules: &[Rule], limit: usize) -> Option<Spread> {
+    if limit >= candidates.len() && rules.iter().all(|rule| !rule.strict) {
+        return Some(Spread {
+            chosen: (0..candidates.len()).collect(),
+            kept_out: Vec::new(),
+        });
+    }
     let mut counts: Vec<Counts<'_>> = vec![Counts::new(); rules.len()];
     for candidate in candidates {
         for (counts, topology) in counts.iter_mut().zip(&candidate.topologies) {
@@ -55,6 +66,9 @@ pub fn spread(candidates: &[Candidate<'_>], rules: &[Rule], limit: usize) -> Spr
     for (index, candidate) in candidates.iter().enumerate() {
         let key = (candidate.avoided, candidate.topologies.as_slice());
         alike.entry(key).or_default().push_back(index);
+    }
+    if limit.min(candidates.len()).saturating_mul(alike.len()) > MAX_COMPARISONS {
+        return None;
     }
     let mut spread = Spread::default();
     while spread.chosen.len() < limit {
@@ -91,7 +105,7 @@ pub fn spread(candidates: &[Candidate<'_>], rules: &[Rule], limit: usize) -> Spr
     if spread.chosen.len() < limit {
         spread.kept_out = kept_out(&alike, &counts, rules);
     }
-    spread
+    Some(spread)
 }
 
 /// By how much one more cluster of these topologies would break each rule.

@@ -18,21 +18,26 @@ pub enum Standing<'a> {
     Repelled(&'a Taint),
 }
 
-/// What a cluster's taints mean. `chosen` is whether the placement has the cluster now, `held`
-/// whether it keeps it even if it is lost.
+/// What a cluster's taints mean. `chosen` is whether the placement has the cluster now. One that it
+/// has and that is lost is kept for `lost_for` after it was lost.
 #[must_use]
 pub fn standing<'a>(
     taints: &'a [Taint],
     tolerations: &[Toleration],
     chosen: bool,
-    held: bool,
+    lost_for: SignedDuration,
     now: Timestamp,
 ) -> Standing<'a> {
     let mut avoided = false;
     let mut until: Option<Timestamp> = None;
     for taint in taints {
-        if held && taint.key == TAINT_UNREACHABLE {
-            continue;
+        if chosen && taint.key == TAINT_UNREACHABLE {
+            let lost = taint.time_added.as_ref();
+            let kept = lost.and_then(|lost| lost.0.checked_add(lost_for).ok());
+            if let Some(kept) = kept.filter(|kept| *kept > now) {
+                until = Some(until.map_or(kept, |known| known.min(kept)));
+                continue;
+            }
         }
         // Who has the cluster keeps it, tolerated or not.
         if taint.effect == TaintEffect::NoSelectIfNew && chosen {

@@ -87,7 +87,7 @@ fn choice(case: &Case, rules: &Rules) -> Result<Choice, Overrun> {
         current: &case.current,
         load: &Load::default(),
         scores: &NoScores,
-        hold_lost: false,
+        lost_for: jiff::SignedDuration::ZERO,
         now: now(),
     })
 }
@@ -166,5 +166,5 @@ fn an_expression_that_takes_too_long_over_the_fleet_stops() {
         refused: Vec::new(),
     };
     let rules = Rules::new(&case.spec).unwrap();
-    assert_eq!(choice(&case, &rules), Err(Overrun));
+    assert_eq!(choice(&case, &rules), Err(Overrun::Expressions));
 }

@@ -50,7 +50,7 @@ impl Scene {
             current,
             load: &load,
             scores: &NoScores,
-            hold_lost: false,
+            lost_for: jiff::SignedDuration::ZERO,
             now: now(),
         });
         choice.unwrap()

@@ -152,7 +152,7 @@ impl Question {
             current: &self.current(),
             load: &load,
             scores: &Given(&self.scores),
-            hold_lost: false,
+            lost_for: jiff::SignedDuration::ZERO,
             now: self.now,
         });
         let choice = choice.unwrap();

@@ -57,9 +57,13 @@ impl Case {
         let mut requeue_at: Option<Timestamp> = None;
         for (cluster, taints) in &self.taints {
             let chosen = self.current.contains(cluster);
-            if let Standing::Eligible { until, .. } =
-                standing(taints, &tolerations, chosen, false, self.now)
-            {
+            if let Standing::Eligible { until, .. } = standing(
+                taints,
+                &tolerations,
+                chosen,
+                jiff::SignedDuration::ZERO,
+                self.now,
+            ) {
                 kept.push(cluster.clone());
                 if chosen {
                     // OCM looks again only for the sake of clusters that it has chosen.

@@ -9,9 +9,13 @@ use skein_schema::name::ClusterName;
 
 use super::{Cause, Effect, Machine};
 
-/// Most decisions of placements between two inputs: a fleet that changes must not keep commands
-/// waiting.
-const DECISIONS_AT_ONCE: usize = 64;
+/// Most placements that look at their clusters between two inputs: a fleet that changes must not
+/// keep commands waiting.
+const LOOKS_AT_ONCE: usize = 64;
+/// After so many steps of expressions the next input is looked at first.
+const STEPS_AT_ONCE: u64 = 2_000_000;
+/// While so many records are on their way, no placement decides.
+const RECORDS_ON_THEIR_WAY: usize = 128;
 
 impl Machine {
     /// Begins to let placements decide.
@@ -50,12 +54,18 @@ impl Machine {
 
     /// Records the decisions that are due.
     pub(super) fn let_placements_decide(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for _ in 0..DECISIONS_AT_ONCE {
-            let due = self.scheduler.as_mut();
-            let Some(Due { decision, cause }) =
-                due.and_then(|scheduler| scheduler.next(&self.head, now))
-            else {
+        let mut steps = 0;
+        for _ in 0..LOOKS_AT_ONCE {
+            if steps > STEPS_AT_ONCE || self.pending.len() >= RECORDS_ON_THEIR_WAY {
                 return;
+            }
+            let scheduler = self.scheduler.as_mut();
+            let Some(look) = scheduler.and_then(|scheduler| scheduler.next(&self.head, now)) else {
+                return;
+            };
+            steps += look.steps;
+            let Some(Due { decision, cause }) = look.due else {
+                continue;
             };
             let cause = cause.map_or_else(
                 || Cause::hub(&self.name),

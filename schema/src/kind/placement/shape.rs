@@ -96,7 +96,7 @@ const SCORE_COORDINATE: &[Field] = &[
         "addOn",
         Shape::Object(&[
             Field::new("resourceName", Shape::text(1, 253, Format::Subdomain)).required(),
-            Field::new("scoreName", Shape::text(1, usize::MAX, Format::Any)).required(),
+            Field::new("scoreName", Shape::text(1, 253, Format::Any)).required(),
         ]),
     ),
 ];

@@ -423,3 +423,21 @@ fn rights_in_a_namespace_go_with_it() {
     let again = apply(role("team", "readers", &[]));
     assert_eq!(code(as_alice(&mut hub, &again)), Code::Forbidden);
 }
+
+#[test]
+fn a_command_id_that_was_used_shows_nothing_that_one_may_not_see() {
+    let mut hub = Scenario::new()
+        .with_cluster("c1", 1)
+        .with_cluster("c2", 2)
+        .with(inside("c1", "alice", "edit"));
+    hub.run(&web("c2")).unwrap();
+    let id = hub.id();
+    hub.run_as("alice", id, &web("c1")).unwrap();
+    for stolen in [delete(work_key("c2", "web")), delete(cluster_key("c2"))] {
+        let answer = hub.run_as("alice", id, &stolen).unwrap();
+        assert_eq!(answer.object, None, "{stolen:?}");
+        assert!(answer.is_empty());
+    }
+    let again = hub.run_as("alice", id, &web("c1")).unwrap();
+    assert!(again.object.is_some());
+}

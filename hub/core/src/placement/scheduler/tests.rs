@@ -193,6 +193,10 @@ fn a_lost_cluster_is_replaced_in_one_step() {
     assert_eq!(hub.decisions(), ["a1 a2 a3"]);
     hub.pass(1);
     hub.taint("a2", Some(TaintEffect::NoSelect));
+    // It may be the first of many; a moment shows.
+    hub.pass(19);
+    assert_eq!(hub.shown(), [["a1", "a2", "a3"]]);
+    hub.pass(1);
     assert_eq!(hub.decisions(), ["a1 a2 a3", "a1 a3 b1"]);
     let stored = hub.stored.last().unwrap();
     let Event::PlacementDecided(decided) = &stored.record.events[0] else {
@@ -209,17 +213,35 @@ fn a_lost_cluster_is_replaced_in_one_step() {
 
 #[test]
 fn a_mass_partition_moves_nothing() {
-    let mut hub = Scenario::shop(4, 4).place(&json!({"numberOfClusters": 4}));
+    let mut hub = Scenario::shop(6, 6).place(&json!({"numberOfClusters": 6}));
     hub.pass(1);
-    // The first two may be single failures; what is lost with many others stays where it is.
+    // Noticed one after another, as heartbeats run out.
     for cluster in ["a1", "a2", "a3", "a4"] {
         hub.taint(cluster, Some(TaintEffect::NoSelect));
+        hub.pass(5);
+    }
+    hub.pass(1800);
+    let stays = |decision: &String| decision == "a1 a2 a3 a4 a5 a6";
+    assert!(hub.decisions().iter().all(stays), "{:?}", hub.decisions());
+    // They come back, all but one, which is then lost by itself.
+    for cluster in ["a1", "a2", "a3"] {
+        hub.taint(cluster, None);
     }
     hub.pass(1);
-    let moved = hub.decisions().last().unwrap().clone();
+    assert_eq!(hub.decisions().last().unwrap(), "a1 a2 a3 a5 a6 b1");
+}
+
+#[test]
+fn clusters_lost_long_ago_do_not_hold_others() {
+    let mut hub = Scenario::shop(3, 3);
+    for cluster in ["b2", "b3"] {
+        hub.taint(cluster, Some(TaintEffect::NoSelect));
+    }
     hub.pass(3600);
-    assert_eq!(hub.decisions().last().unwrap(), &moved);
-    assert!(moved.contains("a3") && moved.contains("a4"), "{moved}");
+    let mut hub = hub.place(&json!({"numberOfClusters": 3}));
+    hub.taint("a1", Some(TaintEffect::NoSelect));
+    hub.pass(20);
+    assert_eq!(hub.shown(), [["a2", "a3", "b1"]]);
 }
 
 #[test]
