@@ -1,6 +1,6 @@
 //! Which clusters a placement chooses, and why.
 //!
-//! [`scope`] says which sets a placement may choose from, [`Rules`] is its spec, checked once, and
+//! [`scope()`] says which sets a placement may choose from, [`Rules`] is its spec, checked once, and
 //! [`choose()`] makes the choice out of what is known of the candidates ([`ClusterFacts`]). The
 //! steps and the arithmetic are OCM's: predicates, then taints, then prioritizers, then the best N,
 //! then groups. All of it is a function of its arguments: equal inputs give equal choices,

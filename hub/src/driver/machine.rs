@@ -210,7 +210,7 @@ impl Machine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         if self.standing == Standing::Leading {
-            let placements = self.scheduler.as_ref().and_then(Scheduler::next_deadline);
+            let placements = self.placements_deadline();
             self.heartbeats
                 .next_deadline()
                 .into_iter()

@@ -52,6 +52,14 @@ impl Machine {
         }
     }
 
+    /// When a placement is to decide next. While too much is on its way, the next acknowledgement
+    /// comes first.
+    pub(super) fn placements_deadline(&self) -> Option<Timestamp> {
+        let scheduler = self.scheduler.as_ref();
+        let scheduler = scheduler.filter(|_| self.pending.len() < RECORDS_ON_THEIR_WAY);
+        scheduler.and_then(Scheduler::next_deadline)
+    }
+
     /// Records the decisions that are due.
     pub(super) fn let_placements_decide(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let mut steps = 0;
