@@ -62,6 +62,11 @@ pub(crate) fn parse_wait(text: &str) -> Result<std::time::Duration, String> {
     parse_duration(text).map(SignedDuration::unsigned_abs)
 }
 
+/// A time in whole seconds, in UTC: `2026-11-17T14:05:00Z`.
+pub(crate) fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// How long ago something was, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`.
 pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);

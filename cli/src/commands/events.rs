@@ -158,7 +158,7 @@ pub(crate) async fn print_events(
 fn cells(event: &EventView, output: &Format) -> Vec<String> {
     let mut row = vec![
         event.id.to_string(),
-        event.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        moment::utc(event.time),
         event.actor.to_string(),
         event.object.clone(),
         event.summary.clone(),

@@ -128,7 +128,7 @@ fn heading(event: &EventView, decided: &PlacementDecided) -> String {
         "placement {}/{} decided at {} (event {}), generation {}\n",
         workspace.map_or("", Workspace::as_str),
         decided.key.name,
-        event.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        moment::utc(event.time),
         event.id,
         decided.generation
     );
@@ -144,7 +144,7 @@ fn heading(event: &EventView, decided: &PlacementDecided) -> String {
         let _ = writeln!(text, "the decision before was kept: {why}");
     }
     if let Some(at) = decided.recheck_at {
-        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let at = moment::utc(at);
         let _ = writeln!(text, "decides again at {at}, if nothing happens before");
     }
     text

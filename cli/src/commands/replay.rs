@@ -49,7 +49,7 @@ impl Arguments {
             note(&match at {
                 At::Sequence(sequence) => format!("the fleet after ledger record {sequence}"),
                 At::Time(time) => {
-                    format!("the fleet at {}", time.strftime("%Y-%m-%dT%H:%M:%SZ"))
+                    format!("the fleet at {}", moment::utc(time))
                 }
             });
         }

@@ -253,7 +253,7 @@ async fn list(global: &Global, output: &Format) -> CliResult<()> {
                         "by a person"
                     }
                     .to_owned(),
-                    grant.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                    moment::utc(grant.expires_at),
                     view.created_by.to_string(),
                     moment::age(view.created_at, now),
                 ]);

@@ -104,16 +104,13 @@ pub(crate) fn cells(kind: KindName, object: &Value, wide: bool, now: Timestamp) 
             ],
         ),
         KindName::Placement => placement(object, name, age),
-        KindName::PlacementDecision => {
-            let label = |label: &str| {
-                let value = text(object, &["metadata", "labels", label]);
-                value.unwrap_or_default().to_owned()
-            };
-            (
-                vec![name, count(object, "/status/decisions"), age],
-                vec![label(DECISION_GROUP_NAME_LABEL), label(PLACEMENT_LABEL)],
-            )
-        }
+        KindName::PlacementDecision => (
+            vec![name, count(object, "/status/decisions"), age],
+            vec![
+                label(object, DECISION_GROUP_NAME_LABEL),
+                label(object, PLACEMENT_LABEL),
+            ],
+        ),
         KindName::ClusterRole | KindName::Role => (vec![name, age], vec![]),
         KindName::ClusterRoleBinding | KindName::RoleBinding => (
             vec![name, role(object), age],

@@ -1,5 +1,6 @@
 //! Decision groups: the chosen clusters, in the portions in which they are to be rolled out.
 
+use skein_schema::kind::rollout_strategy::IntOrPercent;
 use skein_schema::name::ClusterName;
 
 use super::choose::Chosen;
@@ -12,42 +13,31 @@ pub const DECISIONS_MAX: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupRules {
     pub(super) named: Vec<(String, FactSelector)>,
-    pub(super) size: GroupSize,
+    /// Largest group; everything if absent.
+    pub(super) size: Option<IntOrPercent>,
 }
 
-/// How large a group may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GroupSize {
-    /// As large as it gets.
-    #[default]
-    Unlimited,
-    /// So many clusters.
-    Clusters(usize),
-    /// A share of all chosen clusters.
-    Percent(u32),
-}
-
-impl GroupSize {
-    /// The largest group's size if `total` clusters are chosen. A share is rounded up, in OCM's
-    /// floating point: 28 % of 25 is 8.
-    #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "OCM's arithmetic; the value is between 0 and the number of clusters"
-    )]
-    pub fn of(self, total: usize) -> usize {
-        let size = match self {
-            Self::Unlimited => total,
-            Self::Clusters(clusters) => clusters,
-            Self::Percent(percent) => (f64::from(percent) / 100.0 * total as f64).ceil() as usize,
-        };
-        if size == 0 || size > total {
-            total
-        } else {
-            size
+/// The largest group's size if `total` clusters are chosen. A share is rounded up, in OCM's floating
+/// point: 28 % of 25 is 8.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "OCM's arithmetic; the value is between 0 and the number of clusters"
+)]
+fn size_of_group(size: Option<IntOrPercent>, total: usize) -> usize {
+    let size = match size {
+        None => total,
+        Some(size @ IntOrPercent::Number(_)) => size.of(total),
+        Some(IntOrPercent::Percent(percent)) => {
+            (f64::from(percent) / 100.0 * total as f64).ceil() as usize
         }
+    };
+    if size == 0 || size > total {
+        total
+    } else {
+        size
     }
 }
 
@@ -84,7 +74,7 @@ pub(super) fn group(
         }
     }
     let names = rules.named.iter().map(|(name, _)| name.as_str());
-    let size = rules.size.of(chosen.len());
+    let size = size_of_group(rules.size, chosen.len());
     names
         .chain([""])
         .zip(buckets)
@@ -100,27 +90,29 @@ pub(super) fn group(
 
 /// The part of a group that one PlacementDecision holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice<'a> {
+pub struct Slice<'a, Decision> {
     /// Index of the group, from 0.
     pub group: usize,
     /// Name of the group.
     pub name: &'a str,
-    /// Its clusters, at most [`DECISIONS_MAX`].
-    pub clusters: &'a [Chosen],
+    /// Its decisions, at most [`DECISIONS_MAX`].
+    pub decisions: &'a [Decision],
 }
 
-/// Cuts groups into the portions of PlacementDecisions. The n-th from 1 is called
-/// `<placement>-decision-<n>`; an empty group has one, too.
+/// Cuts groups, each a name and its decisions, into the portions of PlacementDecisions. The n-th
+/// from 1 is called `<placement>-decision-<n>`; an empty group has one, too.
 #[must_use]
-pub fn slices(groups: &[Group]) -> Vec<Slice<'_>> {
+pub fn slices<'a, Decision>(
+    groups: impl IntoIterator<Item = (&'a str, &'a [Decision])>,
+) -> Vec<Slice<'a, Decision>> {
     let mut slices = Vec::new();
-    for (index, group) in groups.iter().enumerate() {
-        let empty = group.clusters.is_empty().then_some(&[][..]);
-        let parts = group.clusters.chunks(DECISIONS_MAX).chain(empty);
-        slices.extend(parts.map(|clusters| Slice {
-            group: index,
-            name: &group.name,
-            clusters,
+    for (group, (name, decisions)) in groups.into_iter().enumerate() {
+        let empty = decisions.is_empty().then_some(&[][..]);
+        let parts = decisions.chunks(DECISIONS_MAX).chain(empty);
+        slices.extend(parts.map(|decisions| Slice {
+            group,
+            name,
+            decisions,
         }));
     }
     slices

@@ -8,6 +8,7 @@ use skein_schema::event::PlacementDecided;
 use skein_schema::event::placement::{
     DecidedAgainst, DecidedGroup, DecidedScores, ExpiredScore, Reason, Satisfied,
 };
+use skein_schema::kind::add_on_placement_score::AddOnPlacementScore;
 use skein_schema::kind::managed_cluster::TAINT_UNREACHABLE;
 use skein_schema::kind::placement::{AddOnScore, Placement};
 use skein_schema::name::{ClusterName, ObjectName};
@@ -17,6 +18,7 @@ use skein_schema::resource::{KindName, Resource};
 use super::cel_selector::ScoreList;
 use super::choose::{Choice, Inputs, LeftOut, MAX_STEPS_OF_CHOICE, Overrun, choose};
 use super::facts::ClusterFacts;
+use super::group::Group;
 use super::prioritize::{ScoreOf, Scores};
 use super::rules::Rules;
 use super::satisfaction::Satisfaction;
@@ -233,7 +235,7 @@ fn choice(
         clusters: members,
         current: &current,
         load: world.load(),
-        scores: &Stored(world),
+        scores: &StoredScores(world),
         lost_for: lost_for(members, now),
         now,
     })
@@ -267,7 +269,7 @@ fn lost_for(members: &[&ClusterFacts], now: Timestamp) -> SignedDuration {
 }
 
 fn fill(decided: &mut PlacementDecided, choice: Choice, rules: &Rules) {
-    let group = |group: super::group::Group| DecidedGroup {
+    let group = |group: Group| DecidedGroup {
         name: group.name,
         clusters: group
             .clusters
@@ -341,14 +343,10 @@ fn keep(
 }
 
 /// The scores that are stored as objects.
-struct Stored<'a>(&'a World);
+struct StoredScores<'a>(&'a World);
 
-impl Stored<'_> {
-    fn get(
-        &self,
-        cluster: &ClusterName,
-        name: &str,
-    ) -> Option<&skein_schema::kind::add_on_placement_score::AddOnPlacementScore> {
+impl StoredScores<'_> {
+    fn get(&self, cluster: &ClusterName, name: &str) -> Option<&AddOnPlacementScore> {
         let key = ObjectKey {
             kind: KindName::AddOnPlacementScore,
             workspace: Some(cluster.into()),
@@ -361,7 +359,7 @@ impl Stored<'_> {
     }
 }
 
-impl Scores for Stored<'_> {
+impl Scores for StoredScores<'_> {
     fn score(&self, cluster: &ClusterName, score: &AddOnScore) -> Option<ScoreOf> {
         let status = self.get(cluster, &score.resource_name)?.status.as_ref();
         let scores = status.into_iter().flat_map(|status| &status.scores);

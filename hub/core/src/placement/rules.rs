@@ -18,7 +18,7 @@ use skein_schema::kind::placement::{
 use skein_schema::kind::rollout_strategy::IntOrPercent;
 
 use super::facts::ClusterFacts;
-use super::group::{GroupRules, GroupSize};
+use super::group::GroupRules;
 use super::predicate::{FactSelector, Predicate};
 use super::prioritize::Prioritizer;
 use super::spread::Rule;
@@ -82,12 +82,6 @@ impl Rules {
         } else {
             Err(errors)
         }
-    }
-
-    /// The prioritizers that count, with their weights, in a fixed order.
-    #[must_use]
-    pub fn prioritizers(&self) -> &BTreeMap<Prioritizer, i64> {
-        &self.prioritizers
     }
 
     /// Whether expressions look at clusters: they may see what nothing else sees.
@@ -409,18 +403,12 @@ fn groups(strategy: &GroupStrategy, errors: &mut Vec<FieldError>) -> GroupRules 
             Err(found) => errors.extend(found),
         }
     }
-    let size = match strategy.clusters_per_decision_group {
-        None => GroupSize::Unlimited,
-        Some(IntOrPercent::Number(number)) if number > 0 => {
-            GroupSize::Clusters(usize::try_from(number).unwrap_or(usize::MAX))
-        }
-        Some(IntOrPercent::Percent(percent)) if percent > 0 => GroupSize::Percent(percent.into()),
-        Some(size) => {
-            let rule = "a number of clusters from 1, or a share from 1% to 100%";
-            let path = format!("{path}.clustersPerDecisionGroup");
-            errors.push(FieldError::invalid(path, &size.to_string(), rule));
-            GroupSize::Unlimited
-        }
-    };
+    let size = strategy.clusters_per_decision_group;
+    if let Some(IntOrPercent::Number(0) | IntOrPercent::Percent(0)) = size {
+        let rule = "a number of clusters from 1, or a share from 1% to 100%";
+        let path = format!("{path}.clustersPerDecisionGroup");
+        let found = size.map(|size| size.to_string()).unwrap_or_default();
+        errors.push(FieldError::invalid(path, &found, rule));
+    }
     GroupRules { named, size }
 }

@@ -26,7 +26,7 @@ use crate::decide::{Decision, Subject};
 use crate::ledger::Stored;
 use crate::observed::Observed;
 use crate::view;
-use crate::world::{Changes, World, uid};
+use crate::world::{Changes, World};
 
 /// How long a placement that has looked at its clusters waits before it looks again because they
 /// have changed, in milliseconds; longer by one for each thousand steps that its expressions took.
@@ -360,7 +360,6 @@ fn facts(world: &World, observed: &Observed, cluster: &ClusterName) -> Option<Ar
     let object = view::resource(world, observed, &ObjectKey::cluster(cluster))?;
     match object {
         Resource::ManagedCluster(object) if object.metadata.deletion_timestamp.is_none() => {
-            uid(&Resource::ManagedCluster(object.clone()))?;
             ClusterFacts::new(*object).ok().map(Arc::new)
         }
         _ => None,

@@ -6,9 +6,8 @@ use skein_schema::kind::placement::{
 use skein_schema::object::ObjectKey;
 
 use super::condition;
-use crate::placement::group::DECISIONS_MAX;
 use crate::stamp::kubernetes_time;
-use crate::world::decision::key;
+use crate::world::decision::{key, slices_of};
 use crate::world::{DecisionRecord, World};
 
 /// What a placement has decided; nothing while it has not.
@@ -40,13 +39,12 @@ pub(super) fn status(world: &World, placement: &ObjectKey) -> Option<PlacementSt
             record.kept_since,
         ),
     ];
-    let mut number = 0;
-    let groups = decided.groups.iter().zip(0..).map(|(group, index)| {
-        let slices = group.clusters.len().div_ceil(DECISIONS_MAX).max(1);
-        let names = (number + 1..=number + slices).filter_map(|number| key(placement, number));
-        number += slices;
+    let mut slices = slices_of(decided).into_iter().zip(1..).peekable();
+    let groups = decided.groups.iter().enumerate().map(|(index, group)| {
+        let own = std::iter::from_fn(|| slices.next_if(|(slice, _)| slice.group == index));
+        let names = own.filter_map(|(_, number)| key(placement, number));
         DecisionGroupStatus {
-            decision_group_index: index,
+            decision_group_index: count(index),
             decision_group_name: group.name.clone(),
             decisions: names.map(|key| key.name.to_string()).collect(),
             cluster_count: count(group.clusters.len()),

@@ -17,7 +17,7 @@ use skein_schema::object::ObjectKey;
 use skein_schema::resource::{KindName, Resource};
 
 use crate::placement::Load;
-use crate::placement::group::DECISIONS_MAX;
+use crate::placement::group::{Slice, slices};
 use crate::stamp;
 
 /// The last decision of a placement.
@@ -113,38 +113,41 @@ impl Decisions {
 /// The PlacementDecisions that show a decision, as they are when none was there before.
 pub(super) fn objects(decided: &PlacementDecided, time: Timestamp) -> Vec<PlacementDecision> {
     let mut objects = Vec::new();
-    for (index, group) in decided.groups.iter().enumerate() {
-        let empty = group.clusters.is_empty().then_some(&[][..]);
-        for clusters in group.clusters.chunks(DECISIONS_MAX).chain(empty) {
-            let Some(key) = key(&decided.key, objects.len() + 1) else {
-                continue;
-            };
-            let mut object = PlacementDecision::default();
-            let metadata = &mut object.metadata;
-            metadata.name = Some(key.name.to_string());
-            metadata.namespace = key.workspace.as_ref().map(ToString::to_string);
-            metadata.uid = Some(stamp::uid_of(decided.uid, &key).to_string());
-            metadata.generation = Some(1);
-            metadata.creation_timestamp = Some(stamp::kubernetes_time(time));
-            let labels = [
-                (PLACEMENT_LABEL, decided.key.name.to_string()),
-                (DECISION_GROUP_NAME_LABEL, group.name.clone()),
-                (DECISION_GROUP_INDEX_LABEL, index.to_string()),
-            ];
-            let labels = labels.map(|(label, value)| (label.to_owned(), value));
-            metadata.labels = Some(BTreeMap::from(labels));
-            let decision = |(cluster, score): &(ClusterName, i64)| ClusterDecision {
-                cluster_name: cluster.to_string(),
-                reason: String::new(),
-                score: Some(*score),
-            };
-            object.status = Some(PlacementDecisionStatus {
-                decisions: clusters.iter().map(decision).collect(),
-            });
-            objects.push(object);
-        }
+    for (slice, number) in slices_of(decided).into_iter().zip(1..) {
+        let Some(key) = key(&decided.key, number) else {
+            continue;
+        };
+        let mut object = PlacementDecision::default();
+        let metadata = &mut object.metadata;
+        metadata.name = Some(key.name.to_string());
+        metadata.namespace = key.workspace.as_ref().map(ToString::to_string);
+        metadata.uid = Some(stamp::uid_of(decided.uid, &key).to_string());
+        metadata.generation = Some(1);
+        metadata.creation_timestamp = Some(stamp::kubernetes_time(time));
+        let labels = [
+            (PLACEMENT_LABEL, decided.key.name.to_string()),
+            (DECISION_GROUP_NAME_LABEL, slice.name.to_owned()),
+            (DECISION_GROUP_INDEX_LABEL, slice.group.to_string()),
+        ];
+        let labels = labels.map(|(label, value)| (label.to_owned(), value));
+        metadata.labels = Some(BTreeMap::from(labels));
+        let decision = |(cluster, score): &(ClusterName, i64)| ClusterDecision {
+            cluster_name: cluster.to_string(),
+            reason: String::new(),
+            score: Some(*score),
+        };
+        object.status = Some(PlacementDecisionStatus {
+            decisions: slice.decisions.iter().map(decision).collect(),
+        });
+        objects.push(object);
     }
     objects
+}
+
+/// A decision in the portions of its PlacementDecisions, in order.
+pub(crate) fn slices_of(decided: &PlacementDecided) -> Vec<Slice<'_, (ClusterName, i64)>> {
+    let groups = decided.groups.iter();
+    slices(groups.map(|group| (group.name.as_str(), group.clusters.as_slice())))
 }
 
 /// The key of a placement's n-th PlacementDecision, from 1. A placement's name leaves room for it.

@@ -145,7 +145,12 @@ fn differences(answer: &Answer, expected: &Expected) -> Vec<String> {
         format!("{:?}", expected.groups),
     );
     if let Some(theirs) = &expected.slices {
-        let slices = slices(&choice.groups);
+        let slices = slices(
+            choice
+                .groups
+                .iter()
+                .map(|group| (group.name.as_str(), group.clusters.as_slice())),
+        );
         let ours: Vec<_> = slices
             .iter()
             .zip(1..)
@@ -153,7 +158,7 @@ fn differences(answer: &Answer, expected: &Expected) -> Vec<String> {
                 let index = slice.group.to_string();
                 (
                     format!("web-decision-{number}"),
-                    slice.clusters.len(),
+                    slice.decisions.len(),
                     index,
                 )
             })

@@ -2,6 +2,7 @@
 
 use crate::decode::shape::{Field, Format, Shape};
 use crate::kind::condition::CONDITIONS;
+use crate::kind::object_meta;
 
 /// Longest key of a taint or topology, in characters (OCM's).
 const KEY_MAX: usize = 316;
@@ -48,19 +49,7 @@ const SPEC: &[Field] = &[
     Field::new("scoreRateLimit", Shape::ANY_TEXT),
 ];
 
-const LABEL_SELECTOR: Field = Field::new(
-    "labelSelector",
-    Shape::Object(&[
-        Field::new(
-            "matchLabels",
-            Shape::Map {
-                keys: Format::Any,
-                values: &Shape::ANY_TEXT,
-            },
-        ),
-        Field::new("matchExpressions", REQUIREMENTS),
-    ]),
-);
+const LABEL_SELECTOR: Field = Field::new("labelSelector", object_meta::LABEL_SELECTOR);
 
 const CLAIM_SELECTOR: Field = Field::new(
     "claimSelector",
@@ -72,6 +61,7 @@ const CEL_SELECTOR: Field = Field::new(
     Shape::Object(&[Field::new("celExpressions", Shape::list(&Shape::ANY_TEXT))]),
 );
 
+/// As in a label selector, but a claim's name and value may be any text.
 const REQUIREMENTS: Shape = Shape::list(&Shape::Object(&[
     Field::new("key", Shape::ANY_TEXT).required(),
     Field::new("operator", Shape::ANY_TEXT).required(),
